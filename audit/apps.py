@@ -1,0 +1,11 @@
+"""Django's view of audit."""
+
+from django.apps import AppConfig
+
+
+class AuditConfig(AppConfig):
+    """What happened, so that an outsider can check it. Knows nothing of language models."""
+
+    name = "audit"
+    verbose_name = "Audit log"
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,1 @@
+"""What an outsider gets: facts of law, manifests, PDF, bundle, schedule."""

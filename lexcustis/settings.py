@@ -1,0 +1,283 @@
+"""Settings of Lex Custis, all from the environment.
+
+Every variable is described in ``.env.example``. Nothing has a default that would be unsafe in
+production: outside the demo a missing secret stops the start with a message that names it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from lexcustis.content_security import POLICY
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# FileAwareEnv reads NAME_FILE where NAME is not set: the usual way to mount a secret.
+env = environ.FileAwareEnv()  # type: ignore[no-untyped-call]
+if (BASE_DIR / ".env").exists():
+    env.read_env(BASE_DIR / ".env")
+
+VERSION = "0.1.0"
+
+# -- Mode ---------------------------------------------------------------------------------------
+
+DEMO = env.bool("LEXCUSTIS_DEMO", default=False)
+DEBUG = env.bool("DEBUG", default=False)
+HOME = Path(env.str("LEXCUSTIS_HOME", default=str(BASE_DIR / "var")))
+
+
+def _secret(name: str, demo_value: str) -> str:
+    value = env.str(name, default="")
+    if value:
+        return value
+    if DEMO:
+        return demo_value
+    raise ImproperlyConfigured(
+        f"{name} is not set. Put it into the environment or into .env (see .env.example); "
+        "'make run' starts the demo, which needs none."
+    )
+
+
+SECRET_KEY = _secret("SECRET_KEY", "demo-only-" + "0" * 60)
+# Instance keys of the vault, newest first: comma-separated "id:base64 of 32 bytes".
+VAULT_KEYS = _secret("VAULT_KEYS", "demo:" + "ZGVtby1vbmx5LWluc3RhbmNlLWtleS1ub3Qtc2VjcmU=").split(
+    ","
+)
+
+ALLOWED_HOSTS = env.list(
+    "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEMO else []
+)
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+# -- Applications: each floor stands on those above it in this list ------------------------------
+
+INSTALLED_APPS = [
+    "lexcustis.apps.LexCustisConfig",
+    "orgs.apps.OrgsConfig",
+    "audit.apps.AuditConfig",
+    "llm.apps.LlmConfig",
+    "oversight.apps.OversightConfig",
+    "dossier.apps.DossierConfig",
+    "lexcustis.apps.LexCustisAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "axes",
+    "csp",
+    "ninja",
+]
+
+# Each of these works asynchronously: one that did not would cost every stream a thread.
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "orgs.middleware.TenantMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "lexcustis.urls"
+ASGI_APPLICATION = "lexcustis.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "lexcustis.context.product",
+            ],
+        },
+    }
+]
+
+# -- Data ---------------------------------------------------------------------------------------
+
+DATABASES = {
+    "default": env.db_url("DATABASE_URL", default="postgres://lexcustis@localhost/lexcustis")
+}
+# Persistent connections do not belong under ASGI; the pool of psycopg takes their place.
+DATABASES["default"]["CONN_MAX_AGE"] = 0
+DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
+    "min_size": env.int("DATABASE_POOL_MIN", default=1),
+    "max_size": env.int("DATABASE_POOL_MAX", default=10),
+    "timeout": 10,
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env.str("REDIS_URL", default="redis://localhost:6379/0")
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "lexcustis",
+    }
+}
+
+# -- Jobs ---------------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_TIME_LIMIT = 3600
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 600_000  # KiB; WeasyPrint keeps what it once needed
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Redis is a doorbell: each tick only looks into PostgreSQL for what is due.
+CELERY_BEAT_SCHEDULE = {
+    "close-interrupted-inferences": {"task": "llm.tasks.close_interrupted", "schedule": 15.0},
+    "look-for-due-dossiers": {"task": "dossier.tasks.tick", "schedule": 60.0},
+    "keep-ledger": {"task": "audit.tasks.keep_ledger", "schedule": 300.0},
+}
+CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "celerybeat-schedule")
+
+# -- Files --------------------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = HOME / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+MEDIA_ROOT = HOME / "files"
+STORAGES = {
+    # Dossiers. Never served by address: every download goes through a view that checks the tenant.
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+FILE_UPLOAD_PERMISSIONS = 0o600
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
+
+# -- People -------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "orgs.User"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "home"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "none"  # accounts are made by an administrator, who knows the address
+ACCOUNT_ADAPTER = "orgs.accounts.AccountAdapter"
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_PREVENT_ENUMERATION = True
+# Lock-out belongs to axes, where an officer can see and lift it; one mechanism, not two.
+ACCOUNT_RATE_LIMITS = {"login_failed": None}
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {"APPS": env.json("OIDC_APPS", default=[])},
+}
+SOCIALACCOUNT_ONLY = False
+SOCIALACCOUNT_AUTO_SIGNUP = False
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_USERNAME_FORM_FIELD = "login"
+AXES_RESET_ON_SUCCESS = True
+AXES_VERBOSE = False
+AXES_ENABLE_ADMIN = False
+
+# -- Web security -------------------------------------------------------------------------------
+
+CONTENT_SECURITY_POLICY = POLICY
+_HTTPS = not DEMO and not DEBUG
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=_HTTPS)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _HTTPS else None
+SECURE_HSTS_SECONDS = 31_536_000 if _HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = _HTTPS
+SECURE_HSTS_PRELOAD = _HTTPS
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
+SESSION_COOKIE_NAME = "__Host-session" if _HTTPS else "session"
+CSRF_COOKIE_NAME = "__Host-csrf" if _HTTPS else "csrf"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+X_FRAME_OPTIONS = "DENY"
+
+# -- Language and time --------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "Français"), ("it", "Italiano")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+
+# -- Mail ---------------------------------------------------------------------------------------
+
+vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="lexcustis@localhost")
+
+# -- The ledger ---------------------------------------------------------------------------------
+
+# The name under which logs of this instance are known: the first part of every origin.
+LEDGER_HOST = env.str("LEDGER_HOST", default="demo.lexcustis.invalid" if DEMO else "")
+if not LEDGER_HOST:
+    raise ImproperlyConfigured(
+        "LEDGER_HOST is not set. It is the public host name under which outsiders know this "
+        "instance's audit logs, for instance 'lexcustis.example.org', and must never change."
+    )
+# Where the signer keeps its key and the last head it signed. Never restore it from a backup.
+SIGNER_HOME = Path(env.str("SIGNER_HOME", default=str(HOME / "signer")))
+SEAL_PERIOD_SECONDS = env.float("SEAL_PERIOD_SECONDS", default=0.2)
+
+# -- Providers ----------------------------------------------------------------------------------
+
+# What an organisation without settings of its own uses: "vendor:model".
+DEFAULT_LLM_PROVIDER = env.str(
+    "DEFAULT_LLM_PROVIDER", default="simulated:sim-large" if DEMO else ""
+)
+# Networks that a provider's base URL may point to although they are not public (a local model).
+PROVIDER_ALLOWED_NETWORKS = env.list(
+    "PROVIDER_ALLOWED_NETWORKS", default=["127.0.0.0/8", "::1/128"] if DEMO else []
+)
+# A started inference whose process has not renewed its lease for so long is closed as interrupted.
+INFERENCE_LEASE_SECONDS = env.int("INFERENCE_LEASE_SECONDS", default=30)
+
+# -- Logs of the program (not the audit log) ----------------------------------------------------
+
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOGGING_CONFIG = "lexcustis.logs.configure"

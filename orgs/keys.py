@@ -1,0 +1,94 @@
+"""API keys: made, checked, revoked. The key itself is shown once and never kept."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from orgs.changes import Change, announce
+from orgs.models import ApiKey, Membership
+from orgs.roles import Permission
+from orgs.tenancy import Tenant, tenant_of_key
+
+MARK = "lxc_"
+_USE_NOTED_EVERY = timedelta(minutes=1)
+
+
+def create_key(
+    tenant: Tenant, *, name: str, scopes: Iterable[Permission], expires_at: datetime | None = None
+) -> tuple[ApiKey, str]:
+    """Make a key owned by the tenant's person; return it with its text, shown only now.
+
+    Anybody may make keys for themselves: a key never may more than its owner.
+    """
+    prefix = secrets.token_hex(4)
+    text = f"{MARK}{prefix}_{secrets.token_urlsafe(32)}"
+    key = ApiKey(
+        organisation=tenant.organisation,
+        owner=tenant.user,
+        name=name,
+        prefix=prefix,
+        digest=_digest(text),
+        scopes=sorted({Permission(scope).value for scope in scopes}),
+        expires_at=expires_at,
+    )
+    with transaction.atomic():
+        key.full_clean()
+        key.save(force_insert=True)
+        details = {"lexcustis.key.scopes": key.scopes}
+        announce(Change("key.created", key.organisation_id, tenant.actor, key.pk, details))
+    return key, text
+
+
+def revoke_key(tenant: Tenant, key: ApiKey) -> None:
+    """End a key at once. One's own, or with the permission to manage keys anybody's."""
+    if key.owner_id != tenant.user.pk:
+        tenant.require(Permission.KEY_MANAGE)
+    with transaction.atomic():
+        revoked = ApiKey.objects.for_tenant(tenant).filter(pk=key.pk, revoked_at=None)
+        if revoked.update(revoked_at=timezone.now()):
+            announce(Change("key.revoked", key.organisation_id, tenant.actor, key.pk))
+
+
+def tenant_of_text(text: str) -> Tenant | None:
+    """The tenant of a key's text, or None where it is no usable key."""
+    prefix = text.removeprefix(MARK).partition("_")[0]
+    if not text.startswith(MARK) or not prefix.isascii() or len(prefix) > 12:
+        return None
+    key = (
+        ApiKey.unscoped.select_related(  # the key is what tells the organisation
+            "organisation", "owner"
+        )
+        .filter(prefix=prefix)
+        .first()
+    )
+    if key is None or not hmac.compare_digest(bytes(key.digest), _digest(text)):
+        return None
+    if not key.is_usable or not key.owner.is_active:
+        return None
+    membership = (
+        Membership.objects.for_organisation(key.organisation_id)
+        .select_related("organisation", "user")
+        .filter(user_id=key.owner_id)
+        .first()
+    )
+    if membership is None:
+        return None
+    _note_use(key)
+    return tenant_of_key(key, membership)
+
+
+def _note_use(key: ApiKey) -> None:
+    now = timezone.now()
+    if key.last_used_at is None or now - key.last_used_at > _USE_NOTED_EVERY:
+        ApiKey.unscoped.filter(pk=key.pk).update(last_used_at=now)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()

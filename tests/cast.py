@@ -1,0 +1,52 @@
+"""The people of the tests.
+
+Alice administers the organisation, Olivia is its compliance officer, Rita reviews, Max is a plain
+member, Audrey audits. Charlie administers another organisation and must never see anything.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from orgs.members import add_member
+from orgs.models import Organisation, User
+from orgs.organisations import create_organisation
+from orgs.roles import Role
+from orgs.tenancy import Tenant, tenant_of
+
+PASSWORD = "correct horse battery staple"
+
+
+@dataclass(frozen=True)
+class Cast:
+    organisation: Organisation
+    alice: Tenant
+    olivia: Tenant
+    rita: Tenant
+    max: Tenant
+    audrey: Tenant
+    other_organisation: Organisation
+    charlie: Tenant
+
+
+def make_cast() -> Cast:
+    """A fresh organisation with its people, and a stranger's. Names are unique in the database."""
+    mark = secrets.token_hex(4)
+    ours = create_organisation(name=f"Acme {mark}", slug=f"acme-{mark}", legal_name="Acme GmbH")
+    theirs = create_organisation(name=f"Other {mark}", slug=f"other-{mark}")
+
+    def person(name: str, role: Role, organisation: Organisation) -> Tenant:
+        user = User.objects.create_user(f"{name}-{mark}@example.org", PASSWORD, name=name.title())
+        return tenant_of(add_member(organisation, user, role))
+
+    return Cast(
+        organisation=ours,
+        alice=person("alice", Role.ADMINISTRATOR, ours),
+        olivia=person("olivia", Role.COMPLIANCE_OFFICER, ours),
+        rita=person("rita", Role.REVIEWER, ours),
+        max=person("max", Role.MEMBER, ours),
+        audrey=person("audrey", Role.AUDITOR, ours),
+        other_organisation=theirs,
+        charlie=person("charlie", Role.ADMINISTRATOR, theirs),
+    )

@@ -1,0 +1,60 @@
+"""Fixtures of every test.
+
+The database is real and nothing is rolled back: the ledger's writer and sealer have connections
+and processes of their own and must see what a test wrote, and records cannot be deleted anyway.
+Each test works in fresh organisations, so tests do not meet.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connection, connections
+from django.test.utils import setup_databases
+
+from tests.cast import Cast, make_cast
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_test_environment: None, django_db_blocker: Any, request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """Create and migrate the test database: pytest-django's own does it for marked tests only."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker:
+        settings.DATABASES["default"]["TEST"]["NAME"] = f"test_lexcustis_{worker}"
+    with django_db_blocker.unblock():
+        setup_databases(verbosity=0, interactive=False)
+        yield
+        name = settings.DATABASES["default"]["NAME"]
+        connections.close_all()
+        connections["default"].close_pool()  # type: ignore[attr-defined]
+        with connections["default"]._nodb_cursor() as cursor:
+            # Writers and sealers of the tests may still hold connections of their own.
+            cursor.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def database(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The test database, with real commits."""
+    with django_db_blocker.unblock():
+        yield
+        connection.close()
+
+
+@pytest.fixture
+def cast(database: None) -> Cast:
+    """Two organisations with their people."""
+    return make_cast()
+
+
+@pytest.fixture
+def database_url(database: None) -> str:
+    """The test database's address, for processes that a test starts."""
+    values = settings.DATABASES["default"]
+    host = values["OPTIONS"].get("host") or values["HOST"]
+    return f"postgres://{values['USER']}@/{values['NAME']}?host={host}"
