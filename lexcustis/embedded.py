@@ -204,7 +204,7 @@ def _owned_folder(folder: Path, account: pwd.struct_passwd | None) -> None:
 
 def _run_folder(prefix: str, account: pwd.struct_passwd | None) -> Path:
     # A Unix socket's path must stay under 107 bytes, so the folder is in /tmp, not under home.
-    folder = Path(tempfile.mkdtemp(prefix=f"lexcustis-{prefix}-", dir="/tmp"))  # noqa: S108 - made with mode 0700
+    folder = Path(tempfile.mkdtemp(prefix=f"lexcustis-{prefix}-", dir="/tmp"))
     if account is not None:
         os.chown(folder, account.pw_uid, account.pw_gid)
     return folder

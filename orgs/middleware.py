@@ -19,7 +19,8 @@ def TenantMiddleware(  # noqa: N802 - Django names middleware like classes
     """Set ``request.tenant``: a :class:`orgs.tenancy.Tenant`, false where there is none."""
 
     def prepare(request: HttpRequest) -> None:
-        request.tenant = SimpleLazyObject(lambda: tenant_of_session(request))
+        lazy = SimpleLazyObject(lambda: tenant_of_session(request))
+        request.tenant = lazy  # type: ignore[attr-defined]
 
     if iscoroutinefunction(get_response):
 
