@@ -131,6 +131,8 @@ class Conversation(TenantModel):
 class Message(TenantModel):
     """One message of a conversation; its text is the content ``slot`` of ``record_id``.
 
+    An answer has its record when it has ended: until then ``record_id`` is None.
+
     ``parent`` makes a tree: a retry is a second answer to the same prompt, an edited prompt a
     second child of the same parent, and nothing is overwritten.
     """
@@ -148,7 +150,7 @@ class Message(TenantModel):
         "self", models.CASCADE, null=True, blank=True, related_name="children"
     )
     role = models.CharField(max_length=10, choices=Role)
-    record_id = models.UUIDField()
+    record_id = models.UUIDField(null=True, blank=True)
     slot = models.CharField(max_length=32)
     inference = models.ForeignKey(
         "Inference", models.CASCADE, null=True, blank=True, related_name="messages"
