@@ -1,0 +1,132 @@
+"""Law as data: what the files in ``dossier/facts/`` say, and how far it may be printed.
+
+Each file carries the date it was checked, the version of the law and a review period; each row a
+grade. Only grades P (primary text read) and S (secondary source read) are printed as fact.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from dossier.leaves import Leaf, Origin, published_upstream, unknown
+
+FACTS = Path(__file__).parent / "facts"
+PRINTABLE_GRADES = frozenset({"P", "S"})
+
+LAW_VERSION = "2024/1689 as amended by 2026/1744, status 2026-11-21"
+LAW_TITLE = "Regulation (EU) 2024/1689 as amended by Regulation (EU) 2026/1744"
+
+Name = Literal["annex_xii", "incident_clocks", "obligations", "sources", "upstream", "wording"]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One file of facts."""
+
+    name: str
+    checked_on: date
+    review_after: timedelta
+    rows: tuple[dict[str, Any], ...]
+    content: dict[str, Any]
+
+    def is_stale(self, at: datetime) -> bool:
+        """Whether the rows are older than their review period, and are printed as such."""
+        return at.date() > self.checked_on + self.review_after
+
+
+@functools.cache
+def facts(name: Name) -> Facts:
+    """The file *name*, read once per process."""
+    content = json.loads((FACTS / f"{name}.json").read_text(encoding="utf-8"))
+    return Facts(
+        name=name,
+        checked_on=date.fromisoformat(content["checked_on"]),
+        review_after=timedelta(days=content["review_after_days"]),
+        rows=tuple(content["rows"]),
+        content=content,
+    )
+
+
+def maker_of(model: str) -> dict[str, Any] | None:
+    """The row of the company that made *model*, as far as the model's name tells.
+
+    A host's prefix (``anthropic.``, ``models/``, ``mistralai/``) is skipped, the longest pattern
+    wins. None where no row fits: then nothing is said about the maker.
+    """
+    name = model.lower()
+    tails = {name.rsplit("/", 1)[-1]}
+    for host in name.split(".")[:-1]:  # eu.anthropic.claude-…: region, maker, model
+        name = name[len(host) + 1 :]
+        tails.add(name)
+    best: tuple[int, dict[str, Any]] | None = None
+    for row in facts("upstream").rows:
+        for pattern in row["model_patterns"]:
+            fits = any(tail.startswith(pattern) for tail in tails)
+            if fits and (best is None or len(pattern) > best[0]):
+                best = (len(pattern), row)
+    return best[1] if best else None
+
+
+def not_a_model(model: str) -> str | None:
+    """Why *model* is no trained model at all, or None where it is one."""
+    for row in facts("upstream").content["not_models"]:
+        if model.startswith(row["pattern"]):
+            return str(row["reason"])
+    return None
+
+
+def upstream_leaf(
+    maker: dict[str, Any], field: str, *, as_of: datetime, law: tuple[str, ...] = ()
+) -> Leaf:
+    """What is on file about *maker*'s *field*: published with its source, or unknown with why."""
+    entry = maker["fields"][field]
+    register = facts("upstream")
+    if entry["grade"] not in PRINTABLE_GRADES or entry["value"] is None:
+        if entry["value"] is None:
+            reason = f"not verified for {maker['name']} as of {register.checked_on.isoformat()}"
+        else:
+            reason = (
+                f"a value for {maker['name']} is on file, but no source for it was read "
+                f"(grade {entry['grade']}), so it is not printed"
+            )
+        return unknown(reason, as_of=as_of, origin=Origin.UPSTREAM, law=law)
+    reason = None
+    if register.is_stale(as_of):
+        reason = f"last checked on {register.checked_on.isoformat()}; the check is overdue"
+    return published_upstream(
+        entry["value"],
+        by=maker["name"],
+        url=entry["source"],
+        checked_on=register.checked_on,
+        grade=entry["grade"],
+        reason=reason,
+        law=law,
+    )
+
+
+def documents_for(maker: dict[str, Any], model: str) -> list[dict[str, Any]]:
+    """The maker's documents on file that name *model*, or that name no model in particular."""
+    name = model.lower().rsplit("/", 1)[-1]
+    return [
+        document
+        for document in maker["documents"]
+        if document["grade"] in PRINTABLE_GRADES
+        and (not document["models"] or any(name.startswith(m) for m in document["models"]))
+    ]
+
+
+@functools.cache
+def forbidden_wording() -> tuple[tuple[str, str], ...]:
+    """What must not be written, in lower case, and what to write instead."""
+    return tuple((row["forbidden"], row["write"]) for row in facts("wording").rows)
+
+
+def wording_faults(text: str) -> list[str]:
+    """The forbidden phrases that *text* holds; a phrase in “quotation marks” counts too."""
+    lowered = " ".join(text.lower().split())
+    return [phrase for phrase, _ in forbidden_wording() if phrase in lowered]
