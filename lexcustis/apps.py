@@ -10,6 +10,12 @@ class LexCustisConfig(AppConfig):
     name = "lexcustis"
     verbose_name = "Lex Custis"
 
+    def ready(self) -> None:
+        """Register the system checks."""
+        from lexcustis.checks import register_checks
+
+        register_checks()
+
 
 class LexCustisAdminConfig(AdminConfig):
     """The stock admin under our own site: theme, dashboard and tenant rules."""

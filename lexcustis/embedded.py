@@ -25,10 +25,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from lexcustis.processes import die_with_parent
+
 START_TIMEOUT_SECONDS = 60
 STOP_TIMEOUT_SECONDS = 30
 DATABASE = "lexcustis"
 OWNER = "lexcustis"
+_RUN_FOLDER_MARK = "lexcustis-run-"
 
 
 class EmbeddedServerError(RuntimeError):
@@ -69,8 +72,9 @@ def start_postgres(home: Path, *, durable: bool = True) -> Server:
         home, package = _reachable(home, package, account)
     binaries = package / "pginstall"
     data = home / "postgres"
-    _owned_folder(home, account)
+    _owned_folder(home, None)
     if not (data / "PG_VERSION").exists():
+        _owned_folder(data, account)
         _initialise(binaries, data, account)
     _stop_left_over(binaries, data, account)
     run_folder = _run_folder("pg", account)
@@ -87,7 +91,8 @@ def start_postgres(home: Path, *, durable: bool = True) -> Server:
     for name, value in settings.items():
         command += ["-c", f"{name}={value}"]
     log = home / "postgres.log"
-    process = _spawn(command, log, account)
+    # SIGINT is PostgreSQL's fast shutdown: it waits for nobody and loses nothing.
+    process = _spawn(command, log, account, signal.SIGINT)
     server = Server(
         name="PostgreSQL",
         url=f"postgres://{OWNER}@/{DATABASE}?host={quote(str(run_folder), safe='/')}",
@@ -112,7 +117,7 @@ def start_valkey(home: Path) -> Server:
     command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(socket)]
     command += ["--unixsocketperm", "700", "--dir", str(folder), "--appendonly", "yes"]
     log = home / "valkey.log"
-    process = _spawn(command, log, None)
+    process = _spawn(command, log, None, signal.SIGTERM)
     server = Server("Valkey", f"unix://{socket}", process, signal.SIGTERM, run_folder)
     _wait_until_ready(server, socket.exists, log)
     return server
@@ -136,6 +141,11 @@ def servers(
     finally:
         for server in reversed(running):
             server.stop()
+
+
+def is_embedded(address: object) -> bool:
+    """Whether a database's or broker's address leads to a server that this module started."""
+    return f"/{_RUN_FOLDER_MARK}" in str(address)
 
 
 def _package_folder(package: str) -> Path:
@@ -204,7 +214,7 @@ def _owned_folder(folder: Path, account: pwd.struct_passwd | None) -> None:
 
 def _run_folder(prefix: str, account: pwd.struct_passwd | None) -> Path:
     # A Unix socket's path must stay under 107 bytes, so the folder is in /tmp, not under home.
-    folder = Path(tempfile.mkdtemp(prefix=f"lexcustis-{prefix}-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix=f"{_RUN_FOLDER_MARK}{prefix}-", dir="/tmp"))
     if account is not None:
         os.chown(folder, account.pw_uid, account.pw_gid)
     return folder
@@ -217,7 +227,7 @@ def _as_account(account: pwd.struct_passwd | None) -> dict[str, object]:
 
 
 def _spawn(
-    command: list[str], log: Path, account: pwd.struct_passwd | None
+    command: list[str], log: Path, account: pwd.struct_passwd | None, stop_signal: signal.Signals
 ) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         # A session of its own, so that Ctrl-C in the terminal reaches the supervisor alone.
@@ -227,6 +237,8 @@ def _spawn(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            # A killed supervisor or test run leaves no server behind.
+            preexec_fn=die_with_parent(stop_signal),  # noqa: PLW1509 - started by single threads
             **_as_account(account),
         )
 

@@ -29,7 +29,7 @@ DEBUG = env.bool("DEBUG", default=False)
 HOME = Path(env.str("LEXCUSTIS_HOME", default=str(BASE_DIR / "var")))
 
 
-def _secret(name: str, demo_value: str) -> str:
+def _required(name: str, demo_value: str) -> str:
     value = env.str(name, default="")
     if value:
         return value
@@ -41,11 +41,11 @@ def _secret(name: str, demo_value: str) -> str:
     )
 
 
-SECRET_KEY = _secret("SECRET_KEY", "demo-only-" + "0" * 60)
+SECRET_KEY = _required("SECRET_KEY", "demo-only-" + "0" * 60)
 # Instance keys of the vault, newest first: comma-separated "id:base64 of 32 bytes".
-VAULT_KEYS = _secret("VAULT_KEYS", "demo:" + "ZGVtby1vbmx5LWluc3RhbmNlLWtleS1ub3Qtc2VjcmU=").split(
-    ","
-)
+VAULT_KEYS = _required(
+    "VAULT_KEYS", "demo:" + "ZGVtby1vbmx5LWluc3RhbmNlLWtleS1ub3Qtc2VjcmU="
+).split(",")
 
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEMO else []
@@ -82,7 +82,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
+    "lexcustis.request_log.RequestLogMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -118,7 +118,9 @@ TEMPLATES = [
 # -- Data ---------------------------------------------------------------------------------------
 
 DATABASES = {
-    "default": env.db_url("DATABASE_URL", default="postgres://lexcustis@localhost/lexcustis")
+    "default": env.db_url_config(  # type: ignore[no-untyped-call]
+        _required("DATABASE_URL", "postgres://lexcustis@localhost/lexcustis")
+    )
 }
 # Persistent connections do not belong under ASGI; the pool of psycopg takes their place.
 DATABASES["default"]["CONN_MAX_AGE"] = 0
@@ -129,7 +131,7 @@ DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = env.str("REDIS_URL", default="redis://localhost:6379/0")
+REDIS_URL = _required("REDIS_URL", "redis://localhost:6379/0")
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -222,6 +224,7 @@ AXES_ENABLE_ADMIN = False
 CONTENT_SECURITY_POLICY = POLICY
 _HTTPS = not DEMO and not DEBUG
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=_HTTPS)
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # asked for inside the network
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _HTTPS else None
 SECURE_HSTS_SECONDS = 31_536_000 if _HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _HTTPS
@@ -277,7 +280,10 @@ PROVIDER_ALLOWED_NETWORKS = env.list(
 # A started inference whose process has not renewed its lease for so long is closed as interrupted.
 INFERENCE_LEASE_SECONDS = env.int("INFERENCE_LEASE_SECONDS", default=30)
 
-# -- Logs of the program (not the audit log) ----------------------------------------------------
+# -- Logs and figures of the program (not the audit log) -----------------------------------------
+
+# Who reads /metrics sends it as "Authorization: Bearer …"; without one only this machine may.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 LOGGING_CONFIG = "lexcustis.logs.configure"

@@ -1,0 +1,63 @@
+# The two commands that matter are `make run` and `make test`; neither needs anything but Python 3.11.
+
+PYTHON ?= python3
+BIN := .venv/bin
+APPS := lexcustis orgs audit llm oversight dossier
+SOURCES := $(APPS) tests benchmarks manage.py
+# `make test JOBS=4` spreads the tests over more processes; ARGS go to pytest.
+JOBS ?= 2
+ARGS ?=
+ONLY ?=
+SCALE ?= 1
+# Checks run in the demo's mode: they need no secrets.
+DEMO := LEXCUSTIS_DEMO=1
+COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes -q --no-header
+
+.DEFAULT_GOAL := help
+.PHONY: help run test install install-dev lint format types contracts suite prove \
+	bench lock upgrade clean
+
+help:  ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+run: install  ## Start everything, with demo data: web, worker, beat, sealer, database (PORT=8000)
+	@exec $(BIN)/python -m lexcustis.supervisor
+
+test: install-dev lint types contracts suite  ## All checks and the whole test suite
+
+install:  ## Make the environment in .venv
+	@$(PYTHON) -I lexcustis/bootstrap.py
+
+install-dev:
+	@$(PYTHON) -I lexcustis/bootstrap.py --dev
+
+lint: install-dev  ## Check style (ruff)
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/ruff check $(SOURCES)
+
+format: install-dev  ## Put the code into its style
+	@$(BIN)/ruff check --fix $(SOURCES)
+	@$(BIN)/ruff format $(SOURCES)
+
+types: install-dev  ## Check types (mypy, strict)
+	@$(DEMO) $(BIN)/mypy
+
+contracts: install-dev  ## Check that no import runs from a lower floor to a higher one
+	@$(BIN)/lint-imports --no-cache
+
+suite: install-dev
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+prove: install-dev  ## Only the tests that try to break the promises P1 to P9
+	@$(BIN)/python -m pytest -m promise $(ARGS)
+
+bench: install-dev  ## Measure (ONLY=name, SCALE=1); the figures of docs/proofs.md
+	@$(BIN)/python -m benchmarks --scale $(SCALE) $(ONLY)
+
+lock: install-dev  ## Write requirements*.txt anew from the .in files, with hashes
+	@$(COMPILE) requirements.in -o requirements.txt
+	@$(COMPILE) requirements-dev.in -o requirements-dev.txt
+
+clean:  ## Remove the environment and the caches; the data under var/ stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './var/*' -prune -exec rm -rf {} +
