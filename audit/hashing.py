@@ -1,0 +1,86 @@
+"""Merkle tree hashing (RFC 6962 section 2.1, RFC 9162 section 2.1), with SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+HASH_BYTES = 32
+EMPTY_ROOT = hashlib.sha256(b"").digest()
+
+
+def leaf_hash(record: bytes) -> bytes:
+    """The hash of a leaf: ``SHA-256(0x00 || record)``."""
+    return hashlib.sha256(b"\x00" + record).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """The hash of an inner node: ``SHA-256(0x01 || left || right)``."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+class Frontier:
+    """The roots of the perfect subtrees that a tree of some size is made of, largest first.
+
+    It is all that is needed to append: O(log n) hashes for any number of leaves.
+    """
+
+    __slots__ = ("hashes", "size")
+
+    def __init__(self, size: int = 0, hashes: Sequence[bytes] = ()) -> None:
+        if len(hashes) != size.bit_count():
+            raise ValueError("A frontier has one hash for each bit of the tree's size.")
+        self.size = size
+        self.hashes = list(hashes)
+
+    @classmethod
+    def from_bytes(cls, size: int, data: bytes) -> Frontier:
+        """The frontier from its hashes in one string."""
+        return cls(size, split(data))
+
+    def to_bytes(self) -> bytes:
+        """The hashes in one string."""
+        return b"".join(self.hashes)
+
+    def append(self, leaf: bytes) -> None:
+        """Extend the tree by one leaf hash."""
+        size = self.size
+        while size & 1:
+            leaf = node_hash(self.hashes.pop(), leaf)
+            size >>= 1
+        self.hashes.append(leaf)
+        self.size += 1
+
+    @property
+    def root(self) -> bytes:
+        """The tree's root hash."""
+        return fold(self.hashes)
+
+
+def fold(hashes: Sequence[bytes]) -> bytes:
+    """The root over the roots of perfect subtrees, largest first."""
+    if not hashes:
+        return EMPTY_ROOT
+    root = hashes[-1]
+    for left in reversed(hashes[:-1]):
+        root = node_hash(left, root)
+    return root
+
+
+def root_of(leaves: Sequence[bytes]) -> bytes:
+    """The root hash over leaf hashes."""
+    level = list(leaves)
+    if not level:
+        return EMPTY_ROOT
+    while len(level) > 1:
+        paired = [node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
+        if len(level) % 2:
+            paired.append(level[-1])
+        level = paired
+    return level[0]
+
+
+def split(data: bytes) -> list[bytes]:
+    """Hashes out of one string of 32 bytes each."""
+    data = bytes(data)
+    return [data[start : start + HASH_BYTES] for start in range(0, len(data), HASH_BYTES)]

@@ -1,0 +1,121 @@
+"""Writing to the ledger.
+
+:func:`append` records inside the caller's transaction: what is recorded and what it is about are
+committed together. :func:`commit` and :func:`commit_blocking` hand the draft to this process's
+writer and return after COMMIT, together with others that came at the same moment.
+
+No lock is taken and no previous hash is read: the sealer gives records their places later.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from django.db import connection
+
+from audit.logs import log_name
+from audit.models import RecordIndex
+from audit.numbering import give_number_back, take_number
+from audit.records import Draft, Link, Prepared, Receipt, Text, prepare
+
+__all__ = [
+    "Draft",
+    "LedgerUnavailable",
+    "Link",
+    "Receipt",
+    "Text",
+    "append",
+    "commit",
+    "commit_blocking",
+    "wait_until_sealed",
+]
+
+SEAL_CHANNEL = "lexcustis_seal"
+
+Companion = Callable[[Receipt], None]
+
+
+class LedgerUnavailable(Exception):
+    """The record could not be written in time. Whatever it was about must not happen (P1)."""
+
+
+def append(draft: Draft) -> Receipt:
+    """Record *draft* inside the open transaction; if that rolls back, nothing was recorded."""
+    prepared = draft_record(draft)
+    insert([prepared])
+    return prepared.receipt
+
+
+async def commit(draft: Draft, companion: Companion | None = None) -> Receipt:
+    """Record *draft* and return after COMMIT, without a thread of its own.
+
+    *companion* runs in the same transaction and may run again after a lost connection: it changes
+    rows and nothing else. If it raises, this draft alone is rolled back and the exception reaches
+    the caller. Raises :class:`LedgerUnavailable`.
+    """
+    from audit.writer import submit, wait_async
+
+    return await wait_async(submit(draft, companion))
+
+
+def commit_blocking(draft: Draft, companion: Companion | None = None) -> Receipt:
+    """:func:`commit` for synchronous code. Not while holding locks the companion needs."""
+    from audit.writer import submit, wait
+
+    return wait(submit(draft, companion))
+
+
+def wait_until_sealed(receipt: Receipt, *, timeout: float = 5.0) -> bool:
+    """Wait until a signed checkpoint covers the record; False when it takes over *timeout* seconds.
+
+    The record stays committed either way; a slow sealer is shown by :mod:`audit.state`.
+    """
+    from audit.positions import is_signed
+
+    if connection.in_atomic_block:
+        raise RuntimeError("A record is sealed after its transaction; wait outside of it.")
+    deadline = time.monotonic() + timeout
+    pause = 0.005
+    while not is_signed(receipt):
+        if time.monotonic() + pause > deadline:
+            return False
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.1)
+    return True
+
+
+def draft_record(draft: Draft) -> Prepared:
+    """Turn a draft into a record with the open transaction's next writer number."""
+    log = log_name(draft.organisation_id)
+    number = take_number(connection, log.number)
+    try:
+        return prepare(draft, log, number)
+    except Exception:
+        give_number_back(connection)
+        raise
+
+
+def insert(records: Sequence[Prepared]) -> None:
+    """Insert records with their content and their rows in the index."""
+    organisations = {record.receipt.record_id: record.index.organisation_id for record in records}
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO audit_record (id, log_number, bytes) VALUES (%s, %s, %s)",
+            [(record.receipt.record_id, record.log_number, record.data) for record in records],
+        )
+        contents = [
+            (record.receipt.record_id, slot, organisations[record.receipt.record_id], sealed)
+            for record in records
+            for slot, sealed in record.contents
+        ]
+        if contents:
+            cursor.executemany(
+                "INSERT INTO audit_content (record_id, slot, organisation_id, sealed)"
+                " VALUES (%s, %s, %s, %s)",
+                contents,
+            )
+        RecordIndex.unscoped.bulk_create([record.index for record in records])
+        if any(record.is_awaited for record in records):
+            # Notifying serialises commits, so only where a person waits for the seal.
+            cursor.execute("SELECT pg_notify(%s, '')", [SEAL_CHANNEL])

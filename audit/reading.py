@@ -1,0 +1,70 @@
+"""Reading records and their content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from audit.commitments import SALT_BYTES
+from audit.models import Content, Log, Record, RecordIndex
+from audit.records import content_place
+from orgs import vault
+from orgs.roles import Permission
+from orgs.tenancy import Tenant, TenantQuerySet
+
+
+class RecordNotFound(LookupError):
+    """The organisation's log has no such record."""
+
+
+class ContentGone(LookupError):
+    """The content does not exist any more: it was erased, or its time was over."""
+
+
+def records(tenant: Tenant) -> TenantQuerySet[RecordIndex]:
+    """The index of the organisation's records, newest first. Needs ``audit:read``."""
+    tenant.require(Permission.AUDIT_READ)
+    return RecordIndex.objects.for_tenant(tenant)
+
+
+def record_bytes(organisation_id: UUID, record_id: UUID) -> bytes:
+    """A record's canonical bytes. Raises :class:`RecordNotFound`."""
+    numbers = Log.objects.for_organisation(organisation_id).values("number")
+    record = Record.objects.filter(pk=record_id, log_number__in=numbers).first()
+    if record is None:
+        raise RecordNotFound(f"There is no record {record_id}.")
+    return bytes(record.bytes)
+
+
+def read_content(organisation_id: UUID, record_id: UUID, slot: str) -> bytes:
+    """The text of one content slot. Raises :class:`ContentGone`.
+
+    Who may read it is decided before: one's own is ordinary, anybody else's is
+    :mod:`audit.break_glass`.
+    """
+    content = read_contents(organisation_id, [(record_id, slot)])[record_id, slot]
+    if content is None:
+        raise ContentGone("The content was erased, or its time was over.")
+    return content
+
+
+def read_contents(
+    organisation_id: UUID, places: Iterable[tuple[UUID, str]]
+) -> dict[tuple[UUID, str], bytes | None]:
+    """The texts of many content slots in one query; None where the content is gone."""
+    texts: dict[tuple[UUID, str], bytes | None] = dict.fromkeys(places)
+    rows = Content.objects.filter(
+        organisation_id=organisation_id, record_id__in={record_id for record_id, _ in texts}
+    )
+    for row in rows:
+        if (row.record_id, row.slot) in texts:
+            texts[row.record_id, row.slot] = opened(row)[1]
+    return texts
+
+
+def opened(row: Any) -> tuple[bytes, bytes]:
+    """Salt and text of a content row."""
+    place = content_place(row.record_id, row.slot)
+    plain = vault.unseal(row.organisation_id, row.sealed, place=place)
+    return plain[:SALT_BYTES], plain[SALT_BYTES:]

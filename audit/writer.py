@@ -1,0 +1,271 @@
+"""The writer of this process: one thread, one connection, everything that waits in one transaction.
+
+A draft that finds the writer idle is written at once; drafts that arrive while it is busy share
+the next COMMIT. The thread starts with the first draft, is made anew after a fork, and ends with
+the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import concurrent.futures
+import contextlib
+import copy
+import os
+import queue
+import threading
+import time
+from dataclasses import dataclass, field
+
+import structlog
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    Error,
+    InterfaceError,
+    OperationalError,
+    connection,
+    connections,
+    transaction,
+)
+from django.db.utils import load_backend
+
+from audit.ledger import Companion, LedgerUnavailable, draft_record, insert
+from audit.models import Record
+from audit.records import Draft, Prepared, Receipt
+
+logger = structlog.get_logger(__name__)
+
+# A caller waits so long before the call it wants to record is refused.
+PATIENCE_SECONDS = 5.0
+_BATCH = 64
+_RETRY_PAUSE_SECONDS = 0.1
+
+_Future = concurrent.futures.Future[Receipt]
+
+
+@dataclass(slots=True)
+class _Job:
+    """One draft on its way."""
+
+    draft: Draft
+    companion: Companion | None
+    future: _Future = field(default_factory=concurrent.futures.Future)
+    deadline: float = field(default_factory=lambda: time.monotonic() + PATIENCE_SECONDS)
+    prepared: Prepared | None = None
+    error: BaseException | None = None
+
+
+class _CommitLost(Exception):
+    """The connection went away while the transaction was being committed."""
+
+
+def submit(draft: Draft, companion: Companion | None) -> _Future:
+    """Hand a draft to this process's writer."""
+    job = _Job(draft, companion)
+    _writer().put(job)
+    return job.future
+
+
+def wait(future: _Future) -> Receipt:
+    """The receipt, after COMMIT. Raises :class:`LedgerUnavailable` when patience ends."""
+    try:
+        return future.result(PATIENCE_SECONDS + 1)
+    except TimeoutError:
+        future.cancel()
+        raise LedgerUnavailable("The ledger did not answer in time.") from None
+
+
+async def wait_async(future: _Future) -> Receipt:
+    """:func:`wait` for asynchronous code."""
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS + 1):
+            return await asyncio.wrap_future(future)
+    except TimeoutError:
+        raise LedgerUnavailable("The ledger did not answer in time.") from None
+
+
+class _Writer:
+    """The thread and its queue."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
+        self._thread.start()
+
+    def put(self, job: _Job) -> None:
+        self._jobs.put(job)
+
+    def stop(self) -> None:
+        """Write what waits, close the connection, end the thread."""
+        self._jobs.put(None)
+        self._thread.join(PATIENCE_SECONDS)
+
+    def _run(self) -> None:
+        _use_own_connection()
+        while (first := self._jobs.get()) is not None:
+            batch, ended = self._take(first)
+            _write(batch)
+            if ended:
+                break
+        connection.close()
+
+    def _take(self, first: _Job) -> tuple[list[_Job], bool]:
+        batch = [first]
+        while len(batch) < _BATCH:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return batch, False
+            if job is None:
+                return batch, True
+            batch.append(job)
+        return batch, False
+
+
+def _use_own_connection() -> None:
+    """Give this thread a connection outside the pool, which requests may have used up."""
+    values = copy.deepcopy(connections[DEFAULT_DB_ALIAS].settings_dict)
+    values["CONN_MAX_AGE"] = None
+    options = values.setdefault("OPTIONS", {})
+    options.pop("pool", None)
+    options.setdefault("connect_timeout", 3)
+    options["application_name"] = "lexcustis-writer"
+    backend = load_backend(values["ENGINE"])
+    connections[DEFAULT_DB_ALIAS] = backend.DatabaseWrapper(values, DEFAULT_DB_ALIAS)
+
+
+def _write(batch: list[_Job]) -> None:
+    """Write the jobs that still wait, and answer each."""
+    _finish([job for job in batch if job.future.set_running_or_notify_cancel()])
+
+
+def _finish(jobs: list[_Job]) -> None:
+    while jobs:
+        try:
+            _write_together(jobs)
+        except (OperationalError, InterfaceError, _CommitLost) as error:
+            connection.close()
+            jobs = _to_repeat(jobs, error)
+            time.sleep(_RETRY_PAUSE_SECONDS)
+            continue
+        except Exception as error:  # it must reach the caller it belongs to, and no other
+            if len(jobs) > 1:
+                for job in jobs:
+                    _finish([job])
+                return
+            jobs[0].error = error
+        for job in jobs:
+            _answer(job)
+        return
+
+
+def _write_together(jobs: list[_Job]) -> None:
+    """Write all jobs in one transaction; raises what one of them is to blame for."""
+    for job in jobs:
+        job.prepared = job.error = None
+    committing = False
+    try:
+        with transaction.atomic():
+            _write_plain([job for job in jobs if job.companion is None])
+            for job in jobs:
+                if job.companion is not None:
+                    _write_with_companion(job, alone=len(jobs) == 1)
+            committing = True
+    except (OperationalError, InterfaceError) as error:
+        if committing:
+            raise _CommitLost from error
+        raise
+
+
+def _write_plain(jobs: list[_Job]) -> None:
+    for job in jobs:
+        try:
+            job.prepared = draft_record(job.draft)
+        except Error:
+            raise
+        except Exception as error:
+            job.error = error
+    records = [job.prepared for job in jobs if job.prepared is not None]
+    if records:
+        insert(records)
+
+
+def _write_with_companion(job: _Job, *, alone: bool) -> None:
+    assert job.companion is not None
+    try:
+        # Alone in its transaction a draft needs no savepoint: two trips to the server less.
+        with contextlib.nullcontext() if alone else transaction.atomic():
+            job.prepared = draft_record(job.draft)
+            insert([job.prepared])
+            job.companion(job.prepared.receipt)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        if alone:
+            raise
+        job.error = error
+
+
+def _to_repeat(jobs: list[_Job], error: Exception) -> list[_Job]:
+    """After a lost connection: answer what was committed after all and what waited too long."""
+    commit_lost = isinstance(error, _CommitLost)
+    committed = _committed(jobs) if commit_lost else frozenset[object]()
+    waiting = []
+    for job in jobs:
+        if job.prepared is not None and job.prepared.receipt.record_id in committed:
+            _answer(job)
+        # What was lost on its way into COMMIT may still arrive: never write it a second time.
+        elif not commit_lost and time.monotonic() < job.deadline:
+            waiting.append(job)
+        else:
+            logger.error("ledger.unavailable", kind=job.draft.kind.value, error=repr(error))
+            job.error = LedgerUnavailable("The ledger cannot be reached.")
+            _answer(job)
+    return waiting
+
+
+def _committed(jobs: list[_Job]) -> frozenset[object]:
+    """Which of the jobs' records are in the database, as far as it can be asked."""
+    ids = [job.prepared.receipt.record_id for job in jobs if job.prepared is not None]
+    try:
+        return frozenset(Record.objects.filter(pk__in=ids).values_list("pk", flat=True))
+    except Error:
+        return frozenset()
+
+
+def _answer(job: _Job) -> None:
+    if job.error is None and job.prepared is not None:
+        job.future.set_result(job.prepared.receipt)
+    else:
+        job.future.set_exception(job.error or LedgerUnavailable("Nothing was written."))
+
+
+_current: _Writer | None = None
+_lock = threading.Lock()
+
+
+def _writer() -> _Writer:
+    global _current
+    with _lock:
+        if _current is None:
+            _current = _Writer()
+        return _current
+
+
+def stop_writer() -> None:
+    """End this process's writer; the next draft starts another."""
+    global _current
+    with _lock:
+        writer, _current = _current, None
+    if writer is not None:
+        writer.stop()
+
+
+def _forget_writer() -> None:
+    global _current, _lock
+    _current, _lock = None, threading.Lock()
+
+
+atexit.register(stop_writer)
+os.register_at_fork(after_in_child=_forget_writer)

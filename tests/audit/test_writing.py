@@ -1,0 +1,218 @@
+"""Records are written exactly once, numbered without holes, and readable."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import pytest
+from django.db import connection, transaction
+
+from audit.canonical import NotCanonical
+from audit.hashing import leaf_hash
+from audit.kinds import Kind
+from audit.ledger import Draft, Link, Receipt, Text, append, commit, commit_blocking
+from audit.models import Log, Record, RecordIndex
+from audit.reading import ContentGone, read_content, read_contents, record_bytes, records
+from audit.writer import stop_writer
+from orgs.identifiers import uuid7
+from orgs.organisations import pause
+from orgs.roles import Role
+from orgs.tenancy import PermissionRefused
+from tests.cast import Cast
+
+
+def a_draft(cast: Cast, text: str = "hello", **body: object) -> Draft:
+    return Draft(
+        cast.organisation.pk,
+        Kind.INFERENCE_REQUESTED,
+        cast.max.actor,
+        {"gen_ai.provider.name": "simulated", "gen_ai.request.model": "sim", **body},
+        content={"prompt": Text(text)},
+    )
+
+
+def read(cast: Cast, receipt: Receipt) -> dict:
+    return json.loads(record_bytes(cast.organisation.pk, receipt.record_id))
+
+
+def writer_numbers(cast: Cast) -> dict[str, list[int]]:
+    numbers: dict[str, list[int]] = {}
+    log = Log.objects.for_organisation(cast.organisation.pk).get()
+    for row in Record.objects.filter(log_number=log.number):
+        writer, number = json.loads(bytes(row.bytes))["writer"]
+        numbers.setdefault(writer, []).append(number)
+    return numbers
+
+
+def assert_no_holes(cast: Cast) -> None:
+    for numbers in writer_numbers(cast).values():
+        assert sorted(numbers) == list(range(1, len(numbers) + 1))
+
+
+def test_a_new_organisation_has_a_log_that_begins_with_its_creation(cast: Cast) -> None:
+    log = Log.objects.for_organisation(cast.organisation.pk).get()
+    _host, o, mark, epoch = log.origin.split("/")
+    assert (o, len(mark), epoch) == ("o", 32, "1")
+    kinds = [row.kind for row in RecordIndex.objects.for_organisation(cast.organisation.pk)]
+    assert kinds[-1] == "organisation.created"
+    assert kinds.count("member.added") == 5
+
+
+def test_a_committed_record_says_what_the_draft_said(cast: Cast) -> None:
+    about = uuid7()
+    draft = a_draft(cast)
+    draft = Draft(
+        **{f: getattr(draft, f) for f in draft.__slots__} | {"links": [Link(about, "context")]}
+    )
+    receipt = commit_blocking(draft)
+    data = record_bytes(cast.organisation.pk, receipt.record_id)
+    assert leaf_hash(data) == receipt.leaf_hash
+    record = json.loads(data)
+    assert record["kind"] == "inference.requested"
+    assert record["links"] == [{"id": str(about), "rel": "context"}]
+    assert record["content"]["prompt"]["bytes"] == 5
+    assert len(record["content"]["prompt"]["commitment"]) == 43
+    assert "hello" not in data.decode()
+    assert read_content(cast.organisation.pk, receipt.record_id, "prompt") == b"hello"
+    index = RecordIndex.objects.for_tenant(cast.audrey).get(pk=receipt.record_id)
+    assert (index.provider, index.model, index.slots) == ("simulated", "sim", ["prompt"])
+    origin, _, rest = receipt.header.partition("#")
+    assert origin == record["log"]
+    assert rest.startswith(f"{receipt.record_id};")
+
+
+def test_content_that_does_not_exist_is_gone(cast: Cast) -> None:
+    receipt = commit_blocking(a_draft(cast))
+    there, gone = (receipt.record_id, "prompt"), (receipt.record_id, "response")
+    assert read_contents(cast.organisation.pk, [there, gone]) == {there: b"hello", gone: None}
+    with pytest.raises(ContentGone):
+        read_content(cast.organisation.pk, *gone)
+
+
+def test_another_organisation_reads_nothing(cast: Cast) -> None:
+    receipt = commit_blocking(a_draft(cast))
+    with pytest.raises(LookupError):
+        record_bytes(cast.other_organisation.pk, receipt.record_id)
+    with pytest.raises(ContentGone):
+        read_content(cast.other_organisation.pk, receipt.record_id, "prompt")
+    assert not records(cast.charlie).filter(pk=receipt.record_id).exists()
+    with pytest.raises(PermissionRefused):
+        records(cast.max)
+
+
+def test_rolled_back_numbers_are_used_again(cast: Cast) -> None:
+    def append_and_fail() -> None:
+        with transaction.atomic():
+            append(a_draft(cast))
+            raise RuntimeError("rolled back")
+
+    with transaction.atomic():
+        append(a_draft(cast))
+        with pytest.raises(RuntimeError, match="rolled back"):
+            append_and_fail()
+        append(a_draft(cast))
+    with pytest.raises(RuntimeError, match="rolled back"):
+        append_and_fail()
+    with transaction.atomic():
+        append(a_draft(cast))
+        with pytest.raises(NotCanonical):
+            append(a_draft(cast, temperature=0.3))
+        append(a_draft(cast))
+    assert_no_holes(cast)
+
+
+def test_a_commit_hook_that_appends_takes_the_next_number(cast: Cast) -> None:
+    def append_more() -> None:
+        with transaction.atomic():
+            append(a_draft(cast))
+
+    with transaction.atomic():
+        transaction.on_commit(append_more)
+        append(a_draft(cast))
+        append(a_draft(cast))
+    assert_no_holes(cast)
+
+
+def test_append_needs_a_transaction(cast: Cast) -> None:
+    with pytest.raises(RuntimeError):
+        append(a_draft(cast))
+
+
+def test_a_failing_companion_takes_back_its_own_draft_alone(cast: Cast) -> None:
+    seen: list[UUID] = []
+
+    def refuse(receipt: Receipt) -> None:
+        seen.append(receipt.record_id)
+        raise ValueError("no")
+
+    def write(index: int) -> Receipt | Exception:
+        try:
+            return commit_blocking(a_draft(cast), refuse if index % 3 == 0 else None)
+        except ValueError as error:
+            return error
+
+    with ThreadPoolExecutor(16) as threads:
+        results = list(threads.map(write, range(60)))
+    written = [result.record_id for result in results if isinstance(result, Receipt)]
+    assert len(written) == 40
+    assert Record.objects.filter(pk__in=written).count() == 40
+    assert not Record.objects.filter(pk__in=seen).exists()
+    assert_no_holes(cast)
+
+
+def test_a_draft_that_cannot_be_written_reaches_its_own_caller(cast: Cast) -> None:
+    with pytest.raises(NotCanonical):
+        commit_blocking(a_draft(cast, temperature=0.3))
+    twice = commit_blocking(a_draft(cast)).record_id
+    draft = a_draft(cast)
+    with pytest.raises(Exception, match="duplicate key"):
+        commit_blocking(Draft(draft.organisation_id, draft.kind, draft.actor, {}, id=twice))
+    commit_blocking(a_draft(cast))
+    assert_no_holes(cast)
+
+
+async def test_committing_asynchronously_shares_transactions(cast: Cast) -> None:
+    receipts = await asyncio.gather(*(commit(a_draft(cast)) for _ in range(100)))
+    assert len({receipt.record_id for receipt in receipts}) == 100
+
+
+def test_a_lost_connection_is_replaced(cast: Cast) -> None:
+    commit_blocking(a_draft(cast))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'lexcustis-writer' AND datname = current_database()"
+        )
+    commit_blocking(a_draft(cast))
+    assert_no_holes(cast)
+
+
+def test_a_stopped_writer_starts_again(cast: Cast) -> None:
+    commit_blocking(a_draft(cast))
+    stop_writer()
+    commit_blocking(a_draft(cast))
+    assert len(writer_numbers(cast)) >= 2
+
+
+def test_one_record_takes_a_few_milliseconds(cast: Cast) -> None:
+    commit_blocking(a_draft(cast))
+    took = []
+    for _ in range(50):
+        start = time.perf_counter()
+        commit_blocking(a_draft(cast))
+        took.append(time.perf_counter() - start)
+    print(f"median {sorted(took)[25] * 1000:.2f} ms")
+    assert sorted(took)[25] < 0.02
+
+
+def test_a_change_of_the_organisation_is_recorded_with_it(cast: Cast) -> None:
+    pause(cast.alice, reason="private words")
+    row = RecordIndex.objects.for_tenant(cast.audrey).get(kind="organisation.paused")
+    data = record_bytes(cast.organisation.pk, row.pk)
+    assert b"private words" not in data
+    assert json.loads(data)["actor"] == cast.alice.actor
+    assert cast.alice.role == Role.ADMINISTRATOR
