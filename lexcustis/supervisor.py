@@ -96,7 +96,7 @@ class Supervisor:
     def _only_instance(self) -> Iterator[None]:
         """Hold the lock of the data folder, which the end of this process frees in any case."""
         try:
-            self.home.mkdir(parents=True, exist_ok=True)
+            (self.home / "log").mkdir(parents=True, exist_ok=True)
             lock = (self.home / "supervisor.lock").open("a+")
         except OSError as error:
             raise CannotStart(
@@ -153,7 +153,7 @@ class Supervisor:
         if process.returncode != 0:
             reason = (self.home / "log" / "prepare.log").read_text(errors="replace")
             last = (reason.strip().splitlines() or ["no reason given"])[-1]
-            raise CannotStart(f"{last[:500]} (see {log.name})")
+            raise CannotStart(f"{last[:500].removeprefix('CommandError: ')} (see {log.name})")
 
     def _start_children(self) -> None:
         commands = read_procfile(ROOT / "Procfile", self.environment)

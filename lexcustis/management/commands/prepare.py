@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable
+from io import StringIO
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import OperationalError
-
-from lexcustis.static_files import collect_static_files
+from django.db import OperationalError, connection
 
 
 class Command(BaseCommand):
@@ -26,16 +25,22 @@ class Command(BaseCommand):
 
     def handle(self, *args: object, **options: bool) -> None:
         """Do the steps, with a line for each."""
+        # One connection is enough here, and without the pool its failure says the reason at once.
+        connection.settings_dict["OPTIONS"]["pool"] = False
         try:
             self._step("database up to date", lambda: call_command("migrate", verbosity=0))
         except OperationalError as error:
-            raise CommandError(f"The database cannot be reached: {error}".strip()) from error
-        self._step("static files collected", collect_static_files)
+            raise CommandError(f"The database cannot be reached: {' '.join(str(error).split())}") from error
+        self._step("static files collected", _collect_static_files)
         if settings.DEMO and not options["no_demo"]:
-            self._step("demo data there", lambda: call_command("demo", verbosity=0))
+            self._step("demo data there", lambda: call_command("demo", stdout=StringIO()))
 
     def _step(self, done: str, action: Callable[[], object]) -> None:
         began = time.monotonic()
         action()
         self.stdout.write(f"  {done:<28}{time.monotonic() - began:6.1f} s")
         self.stdout.flush()
+
+
+def _collect_static_files() -> None:
+    call_command("collectstatic", verbosity=0, interactive=False, clear=True)
