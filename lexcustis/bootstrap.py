@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv"
 PYTHON = ENVIRONMENT / "bin" / "python"
 UV = "uv>=0.9,<1"
+_IS_NEW_ENOUGH = f"import sys; sys.exit(sys.version_info[:2] < {OLDEST_PYTHON})"
 
 
 class BootstrapError(Exception):
@@ -74,7 +75,7 @@ def _fingerprint(requirements: list[str]) -> str:
 
 def _make_environment() -> None:
     """Create ``.venv`` unless a usable one is there."""
-    if PYTHON.exists() and (_uv() or _has_pip(PYTHON)):
+    if PYTHON.exists() and _runs(_IS_NEW_ENOUGH) and (_uv() or _runs("import pip")):
         return
     _say("Creating the environment in .venv …")
     uv = _uv()
@@ -115,8 +116,8 @@ def _uv() -> str:
     return ""
 
 
-def _has_pip(python: Path) -> bool:
-    return _run([str(python), "-c", "import pip"]).returncode == 0
+def _runs(program: str) -> bool:
+    return _run([str(PYTHON), "-c", program]).returncode == 0
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:

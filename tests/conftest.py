@@ -8,15 +8,36 @@ Each test works in fresh organisations, so tests do not meet.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.db import connection, connections
 from django.test.utils import setup_databases
 
 from tests.cast import Cast, make_cast
+
+_PROMISE = re.compile(r"\bP[1-9]\b")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that name a promise, they or their module: ``make prove`` runs them."""
+    for item in items:
+        function, module = getattr(item, "function", None), getattr(item, "module", None)
+        words = [item.name.replace("_", " ").upper(), function and function.__doc__]
+        words.append(module and module.__doc__)
+        for name in sorted(set(_PROMISE.findall(" ".join(word or "" for word in words)))):
+            item.add_marker(pytest.mark.promise(name))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files() -> None:
+    """Pages name their static files by hash, as they do for people."""
+    settings.STATIC_ROOT = settings.HOME / f"static-{os.environ.get('PYTEST_XDIST_WORKER', '')}"
+    call_command("collectstatic", verbosity=0, interactive=False, clear=True)
 
 
 @pytest.fixture(scope="session")
