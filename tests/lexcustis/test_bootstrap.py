@@ -62,6 +62,7 @@ def test_a_broken_environment_is_made_anew(checkout: Path) -> None:
     python.parent.mkdir(parents=True)
     python.write_text("#!/bin/sh\nexit 1\n")
     python.chmod(0o755)
+    (checkout / ".venv" / "pyvenv.cfg").write_text("home = /nowhere\n")
     done = run(checkout)
     assert done.returncode == 0, done.stderr
     assert subprocess.run([python, "-c", "pass"], check=False).returncode == 0
