@@ -32,6 +32,8 @@ class ProviderError(Exception):
         self.message = message
         self.retry_after = retry_after
         self.upstream_status = upstream_status
+        # The provider's own machine-readable word for it, such as "model_not_found".
+        self.upstream_code = ""
 
 
 class Unauthorised(ProviderError):
