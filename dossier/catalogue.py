@@ -39,7 +39,7 @@ class Item:
     @property
     def missing(self) -> str:
         """Why the leaf is unknown."""
-        return f"not declared by the organisation: {self.label.lower()}"
+        return "not declared by the organisation"
 
 
 ROLES = (
@@ -120,6 +120,15 @@ _ITEMS = (
         ("AI Act 6(2)", "AI Act 6(3)"),
         "For each point of Annex III whether the use falls under it, with the reason.",
         "None of points 1 to 8 applies: the chat takes no part in decisions on people.",
+    ),
+    # -- Section 6: requests
+    Item(
+        "upstream.requests_outside",
+        "Requests to model providers made elsewhere",
+        ("AI Act 53(1)(b)", "AI Act 89(2)"),
+        "Requests for documentation that were not sent through this system: to whom, when, what "
+        "for, and what came back.",
+        "None.",
     ),
     # -- Section 7: modification
     Item(

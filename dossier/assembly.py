@@ -1,0 +1,46 @@
+"""Gathering the material of a dossier: everything read from the database, nothing written."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from dossier.collect import collect, one_snapshot
+from dossier.declarations import declarations_at
+from dossier.integrity import integrity_at
+from dossier.material import Material, Subject
+from dossier.models import Dossier, Kind
+from dossier.rendering import engine
+from orgs.models import Organisation
+
+
+def material_of(dossier: Dossier) -> Material:
+    """The inputs of *dossier*, as they stood at its moment of statement (``as_of``)."""
+    if dossier.as_of is None:
+        raise ValueError("The moment of the statement is fixed when the work begins.")
+    integrity = integrity_at(dossier.organisation_id, dossier.as_of)
+    with one_snapshot():
+        return Material(
+            number=str(dossier.pk),
+            kind=Kind(dossier.kind),
+            subject=_subject(dossier.organisation),
+            period=dossier.period,
+            as_of=dossier.as_of,
+            collected=collect(dossier.organisation_id, dossier.period, dossier.as_of),
+            declarations=declarations_at(dossier.organisation_id, dossier.as_of),
+            integrity=integrity,
+            software_version=settings.VERSION,
+            engine=engine(),
+        )
+
+
+def _subject(organisation: Organisation) -> Subject:
+    return Subject(
+        id=str(organisation.pk),
+        name=organisation.name,
+        slug=organisation.slug,
+        legal_name=organisation.legal_name,
+        register_number=organisation.register_number,
+        country=organisation.country,
+        allowed_regions=tuple(organisation.allowed_regions),
+        notice=organisation.notice,
+    )

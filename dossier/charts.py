@@ -1,0 +1,158 @@
+"""Pictures of numbers, drawn here as SVG: no script, no library, the same bytes each time."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from xml.sax.saxutils import escape
+
+WIDTH = 680
+_FONT = "font-family='Liberation Sans, DejaVu Sans, sans-serif'"
+_INK, _MUTED, _LINE = "#1b2430", "#56606d", "#c9cfcb"
+# Told apart by lightness too, for those who see no colours and for black-and-white print.
+COLOURS = ("#0f5e63", "#d08c1f", "#6b4c9a", "#8aa8a6", "#a3262a", "#3f4a56")
+_MOST_BARS = 62
+
+
+def calls_by_region(
+    calls: Sequence[tuple[date, str, int]], first: date, last: date, *, height: int = 170
+) -> str:
+    """Stacked bars of calls for each day; for long periods of each week, then each month."""
+    step = _step((last - first).days + 1)
+    buckets = _buckets(first, last, step)
+    totals: dict[date, dict[str, int]] = {start: defaultdict(int) for start in buckets}
+    for day, region, count in calls:
+        totals[_bucket_of(day, buckets)][region] += count
+    regions = sorted({region for _, region, _ in calls})
+    top = max((sum(by.values()) for by in totals.values()), default=0) or 1
+    ceiling = _round_up(top)
+    left, bottom, right = 44, height - 26, WIDTH - 8
+    slot = (right - left) / len(buckets)
+    parts = _axis(ceiling, left=left, right=right, top=24, bottom=bottom)
+    for number, start in enumerate(buckets):
+        parts += _stack(
+            totals[start], regions, x=left + number * slot, width=slot, ceiling=ceiling,
+            bottom=bottom, room=bottom - 24,
+        )  # fmt: skip
+    parts += _dates(buckets, left=left, slot=slot, y=height - 10)
+    parts += _legend(regions or ["no calls"])
+    return _svg(height, parts)
+
+
+def _step(days: int) -> str:
+    if days <= _MOST_BARS:
+        return "day"
+    return "week" if days <= 7 * _MOST_BARS else "month"
+
+
+def _buckets(first: date, last: date, step: str) -> list[date]:
+    starts, day = [], first
+    while day <= last:
+        starts.append(day)
+        if step == "month":
+            day = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+        else:
+            day += timedelta(days=1 if step == "day" else 7)
+    return starts
+
+
+def _bucket_of(day: date, buckets: Sequence[date]) -> date:
+    fitting = [start for start in buckets if start <= day]
+    return fitting[-1] if fitting else buckets[0]
+
+
+def _round_up(value: int) -> int:
+    """The next number of the form 1, 2 or 5 times a power of ten."""
+    power = 1
+    while True:
+        for step in (1, 2, 5):
+            if step * power >= value:
+                return step * power
+        power *= 10
+
+
+def _axis(ceiling: int, *, left: int, right: int, top: int, bottom: int) -> list[str]:
+    parts = []
+    for share in (0, 0.5, 1) if ceiling % 2 == 0 else (0, 1):
+        y = bottom - (bottom - top) * share
+        label = f"{ceiling * share:g}"
+        parts.append(
+            f"<line x1='{left}' x2='{right}' y1='{y:.1f}' y2='{y:.1f}' stroke='{_LINE}' "
+            f"stroke-width='0.6'/><text x='{left - 6}' y='{y + 3:.1f}' text-anchor='end' "
+            f"font-size='9' fill='{_MUTED}' {_FONT}>{label}</text>"
+        )
+    return parts
+
+
+def _stack(
+    counts: Mapping[str, int],
+    regions: Sequence[str],
+    *,
+    x: float,
+    width: float,
+    ceiling: int,
+    bottom: float,
+    room: float,
+) -> list[str]:
+    parts, y = [], bottom
+    gap = min(2.0, width * 0.2)
+    for number, region in enumerate(regions):
+        tall = counts.get(region, 0) / ceiling * room
+        if not tall:
+            continue
+        y -= tall
+        parts.append(
+            f"<rect x='{x + gap / 2:.2f}' y='{y:.2f}' width='{width - gap:.2f}' "
+            f"height='{tall:.2f}' fill='{COLOURS[number % len(COLOURS)]}'/>"
+        )
+    return parts
+
+
+def _dates(buckets: Sequence[date], *, left: int, slot: float, y: int) -> list[str]:
+    every = max(1, -(-len(buckets) // 8))
+    return [
+        f"<text x='{left + (number + 0.5) * slot:.1f}' y='{y}' text-anchor='middle' "
+        f"font-size='9' fill='{_MUTED}' {_FONT}>{start.day} {start:%b}</text>"
+        for number, start in enumerate(buckets)
+        if number % every == 0
+    ]
+
+
+def _legend(names: Sequence[str]) -> list[str]:
+    parts, x = [], 44.0
+    for number, name in enumerate(names):
+        parts.append(
+            f"<rect x='{x:.1f}' y='4' width='9' height='9' "
+            f"fill='{COLOURS[number % len(COLOURS)]}'/>"
+            f"<text x='{x + 13:.1f}' y='12' font-size='9.5' fill='{_INK}' {_FONT}>"
+            f"{escape(name)}</text>"
+        )
+        x += 30 + 5.6 * len(name)
+    return parts
+
+
+def bars(values: Sequence[tuple[str, int]], *, label_width: int = 190) -> str:
+    """Horizontal bars with their numbers, one for each named value; zero is shown as zero."""
+    top = max((count for _, count in values), default=0) or 1
+    row, parts = 17, []
+    room = WIDTH - label_width - 60
+    for number, (name, count) in enumerate(values):
+        y = number * row
+        wide = count / top * room
+        parts.append(
+            f"<text x='{label_width - 8}' y='{y + 12}' text-anchor='end' font-size='10' "
+            f"fill='{_INK}' {_FONT}>{escape(name)}</text>"
+            f"<rect x='{label_width}' y='{y + 3}' width='{max(wide, 0.8):.2f}' height='11' "
+            f"fill='{COLOURS[0] if count else _LINE}'/>"
+            f"<text x='{label_width + max(wide, 0.8) + 6:.2f}' y='{y + 12}' font-size='10' "
+            f"fill='{_MUTED}' {_FONT}>{count:,}</text>"
+        )
+    return _svg(row * max(len(values), 1) + 2, parts)
+
+
+def _svg(height: float, parts: Sequence[str]) -> str:
+    return (
+        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {height:g}' "
+        f"width='{WIDTH}' height='{height:g}'>{''.join(parts)}</svg>"
+    )

@@ -1,0 +1,215 @@
+"""What the log and its projections say about a period, read as one consistent picture.
+
+Everything is aggregated in the database: memory does not grow with the number of records. Rows
+count by the moment they began; what ended after the moment of the statement counts as running, so
+that a second attempt, later, sees the same world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.contrib.postgres.aggregates import ArrayAgg
+from django.db import connection, transaction
+from django.db.models import CharField, Count, Max, Min, Q, QuerySet, Sum
+from django.db.models.functions import Cast, TruncDate
+
+from audit.kinds import Kind
+from audit.models import RecordIndex
+from dossier.periods import Period
+from llm.models import Inference, ProviderSettings
+
+ENDINGS = tuple(state for state in Inference.State.values if state != Inference.State.STARTED)
+FEW_PEOPLE = 5  # below this a number of people is not printed: it would point at somebody
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One provider and model in one region, as seen in the log."""
+
+    provider: str
+    model: str
+    region: str
+    calls: int
+    endings: Mapping[str, int]
+    running: int
+    input_tokens: int
+    output_tokens: int
+    without_usage: int
+    people: int
+    response_models: tuple[str, ...]
+    settings_ids: tuple[UUID, ...]
+    first_at: datetime
+    last_at: datetime
+    first_record: str
+    last_record: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an organisation has configured for one provider, at the moment of the statement."""
+
+    id: UUID
+    name: str
+    vendor: str
+    base_url: str
+    data_region: str
+    legal_entity: str
+    transfer_mechanism: str
+    transfer_checked_on: date | None
+    training_use: str
+    retention_at_provider: str
+    is_enabled: bool
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """The picture of one period."""
+
+    period: Period
+    as_of: datetime
+    uses: tuple[Use, ...]
+    kinds: Mapping[str, int]
+    first_record: tuple[str, datetime] | None
+    last_record: tuple[str, datetime] | None
+    calls_by_day: tuple[tuple[date, str, int], ...]
+    settings: tuple[Settings, ...]
+
+    @property
+    def calls(self) -> int:
+        """How many calls began in the period."""
+        return sum(use.calls for use in self.uses)
+
+    @property
+    def records(self) -> int:
+        """How many records of any kind the period has."""
+        return sum(self.kinds.values())
+
+    @property
+    def requests_recorded(self) -> int:
+        """How many requests the log has, counted independently of :attr:`calls`."""
+        return self.kinds.get(Kind.INFERENCE_REQUESTED.value, 0)
+
+    @property
+    def endings_recorded(self) -> dict[str, int]:
+        """How many records of each ending the period has."""
+        return {state: self.kinds.get(f"inference.{state}", 0) for state in ENDINGS}
+
+    def totals(self) -> dict[str, int]:
+        """Calls by how they ended, over everything."""
+        return {state: sum(use.endings[state] for use in self.uses) for state in ENDINGS}
+
+    @property
+    def providers(self) -> list[str]:
+        """The providers seen, by name."""
+        return sorted({use.provider for use in self.uses})
+
+
+@contextmanager
+def one_snapshot() -> Iterator[None]:
+    """A read-only transaction in which every query sees the same state of the database."""
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
+def collect(organisation_id: UUID, period: Period, as_of: datetime) -> Collected:
+    """Read the picture of *period* as it stood at *as_of*. Call it inside :func:`one_snapshot`."""
+    inferences = Inference.objects.for_organisation(organisation_id).filter(
+        started_at__gte=period.opens, started_at__lt=min(period.closes, as_of)
+    )
+    records = RecordIndex.objects.for_organisation(organisation_id).filter(
+        at__gte=period.opens, at__lt=min(period.closes, as_of)
+    )
+    return Collected(
+        period=period,
+        as_of=as_of,
+        uses=tuple(_uses(inferences, as_of)),
+        kinds=_kinds(records),
+        first_record=_edge(records, "at", "record_id"),
+        last_record=_edge(records, "-at", "-record_id"),
+        calls_by_day=_calls_by_day(inferences, period.zone),
+        settings=tuple(_settings(organisation_id)),
+    )
+
+
+def _uses(inferences: QuerySet[Inference], as_of: datetime) -> Iterator[Use]:
+    ended = Q(ended_at__lte=as_of)
+    text_id = Cast("id", CharField())
+    groups = (
+        inferences.order_by()
+        .values("provider_name", "requested_model", "data_region")
+        .annotate(
+            calls=Count("id"),
+            **{f"n_{state}": Count("id", filter=ended & Q(state=state)) for state in ENDINGS},
+            input_sum=Sum("input_tokens", filter=ended),
+            output_sum=Sum("output_tokens", filter=ended),
+            no_usage=Count("id", filter=ended & Q(input_tokens=None)),
+            people=Count("user_id", distinct=True),
+            answered=ArrayAgg("response_model", distinct=True, filter=~Q(response_model="")),
+            settings=ArrayAgg(
+                "provider_settings_id", distinct=True, filter=~Q(provider_settings_id=None)
+            ),
+            first_at=Min("started_at"),
+            last_at=Max("started_at"),
+            # Identifiers are version 7 UUIDs: their text sorts by time.
+            first_id=Min(text_id),
+            last_id=Max(text_id),
+        )
+        .order_by("provider_name", "requested_model", "data_region")
+    )
+    for row in groups.iterator():
+        endings = {state: row[f"n_{state}"] for state in ENDINGS}
+        yield Use(
+            provider=row["provider_name"],
+            model=row["requested_model"],
+            region=row["data_region"],
+            calls=row["calls"],
+            endings=endings,
+            running=row["calls"] - sum(endings.values()),
+            input_tokens=row["input_sum"] or 0,
+            output_tokens=row["output_sum"] or 0,
+            without_usage=row["no_usage"],
+            people=row["people"],
+            response_models=tuple(sorted(row["answered"] or ())),
+            settings_ids=tuple(sorted(row["settings"] or ())),
+            first_at=row["first_at"],
+            last_at=row["last_at"],
+            first_record=row["first_id"],
+            last_record=row["last_id"],
+        )
+
+
+def _kinds(records: QuerySet[RecordIndex]) -> dict[str, int]:
+    counts = records.order_by().values_list("kind").annotate(n=Count("record_id")).order_by("kind")
+    return dict(counts.iterator())
+
+
+def _edge(records: QuerySet[RecordIndex], *order: str) -> tuple[str, datetime] | None:
+    row = records.order_by(*order).values_list("record_id", "at").first()
+    return (str(row[0]), row[1]) if row else None
+
+
+def _calls_by_day(inferences: QuerySet[Inference], zone: str) -> tuple[tuple[date, str, int], ...]:
+    rows = (
+        inferences.order_by()
+        .annotate(day=TruncDate("started_at", tzinfo=ZoneInfo(zone)))
+        .values_list("day", "data_region")
+        .annotate(n=Count("id"))
+        .order_by("day", "data_region")
+    )
+    return tuple((day, region, n) for day, region, n in rows.iterator())
+
+
+def _settings(organisation_id: UUID) -> Iterator[Settings]:
+    fields = [field for field in Settings.__dataclass_fields__ if field != "id"]
+    rows = ProviderSettings.objects.for_organisation(organisation_id).order_by("name")
+    for row in rows.values("id", *fields):
+        yield Settings(**row)

@@ -1,0 +1,117 @@
+"""Making declarations and finding those that count at a moment."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from audit.ledger import Draft, Text, append
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from audit.kinds import Kind
+from dossier.catalogue import CATALOGUE, About, Item
+from dossier.leaves import Leaf, declared, unknown
+from dossier.models import Declaration
+from orgs.roles import Permission
+from orgs.tenancy import Tenant
+
+VALID_FOR = timedelta(days=365)  # A.0: declarations expire after twelve months by default
+
+
+def declare(tenant: Tenant, *, key: str, value: str, subject: str = "") -> Declaration:
+    """State *value* for *key*, in the tenant's name and as of now. Earlier statements stay."""
+    tenant.require(Permission.DECLARE)
+    item = CATALOGUE.get(key)
+    if item is None:
+        raise ValidationError({"key": _("There is no such statement.")})
+    value = value.strip()
+    if not value:
+        raise ValidationError({"value": _("A declaration says something.")})
+    if item.choices and value not in item.choices:
+        allowed = ", ".join(item.choices)
+        raise ValidationError(
+            {"value": _("The answer is one of: %(allowed)s.") % {"allowed": allowed}}
+        )
+    _check_subject(item, subject)
+    now = timezone.now()
+    with transaction.atomic():
+        receipt = append(_draft(tenant, item, subject, value, now))
+        return Declaration.objects.create(
+            organisation=tenant.organisation,
+            key=key,
+            subject=subject,
+            value=value,
+            declared_by=tenant.user,
+            declared_name=str(tenant.user),
+            declared_role=str(tenant.role.label),
+            declared_at=now,
+            expires_at=now + VALID_FOR,
+            record_id=receipt.record_id,
+        )
+
+
+def _draft(tenant: Tenant, item: Item, subject: str, value: str, at: datetime) -> Draft:
+    """The record: the key in clear, what was said and about whom as sealed content."""
+    statement = {"key": item.key, "subject": subject, "value": value}
+    text = json.dumps(statement, ensure_ascii=False, sort_keys=True)
+    return Draft(
+        organisation_id=tenant.organisation_id,
+        kind=Kind.DECLARATION_MADE,
+        actor=tenant.actor,
+        body={"lexcustis.declaration.key": item.key},
+        content={"statement": Text(text, media="application/json")},
+        at=at,
+    )
+
+
+def _check_subject(item: Item, subject: str) -> None:
+    if item.about is About.ORGANISATION and subject:
+        raise ValidationError({"subject": _("This statement is about the organisation itself.")})
+    if item.about is not About.ORGANISATION and not subject:
+        raise ValidationError({"subject": _("Name the provider or model as it stands in the log.")})
+
+
+class Declarations:
+    """The newest declaration of each key and subject that was made by *as_of*."""
+
+    def __init__(self, rows: list[Declaration], as_of: datetime) -> None:
+        self.as_of = as_of
+        self._newest: dict[tuple[str, str], Declaration] = {}
+        for row in sorted(rows, key=lambda row: (row.declared_at, str(row.pk))):
+            self._newest[row.key, row.subject] = row
+
+    def find(self, key: str, subject: str = "") -> Declaration | None:
+        """The declaration that counts, expired or not."""
+        return self._newest.get((key, subject))
+
+    def value(self, key: str, subject: str = "") -> str | None:
+        """What is declared and still valid."""
+        row = self.find(key, subject)
+        return row.value if row and row.expires_at > self.as_of else None
+
+    def leaf(self, key: str, subject: str = "") -> Leaf:
+        """The leaf of *key*: declared, expired, or unknown with whose answer is missing."""
+        item = CATALOGUE[key]
+        row = self.find(key, subject)
+        if row is None:
+            return unknown(item.missing, as_of=self.as_of, law=item.law)
+        return declared(
+            row.value,
+            name=row.declared_name,
+            role=row.declared_role,
+            at=row.declared_at,
+            expires_at=row.expires_at,
+            as_of=self.as_of,
+            evidence=[{"type": "record", "id": str(row.record_id), "kind": "declaration.made"}],
+            law=item.law,
+        )
+
+
+def declarations_at(organisation_id: UUID, as_of: datetime) -> Declarations:
+    """What the organisation's people had declared by *as_of*."""
+    rows = Declaration.objects.for_organisation(organisation_id).filter(declared_at__lte=as_of)
+    return Declarations(list(rows), as_of)

@@ -1,0 +1,276 @@
+"""From a document to a PDF: PDF/A-3a, tagged, with the manifests inside, the same bytes each time.
+
+Nothing is fetched: the engine is given a fetcher that serves this software's static files and the
+charts made for this very dossier, and refuses every other address.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from django.contrib.staticfiles import finders
+from django.template.loader import render_to_string
+
+from dossier import charts
+from dossier.composition import SUBTITLES, TITLES
+from dossier.document import Document
+from dossier.law import LAW_TITLE
+from dossier.material import Material
+from dossier.printing import STATE_LABELS, print_document, print_gaps
+from dossier.sections.logbook import ENDING_LABELS
+from dossier.sections.opening import READING_NOTICE
+
+SCHEME = "lexcustis:"
+INSTALL = (
+    "apt-get install -y libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core "
+    "fonts-liberation2"
+)
+LEGEND = (
+    (
+        "fact",
+        "recorded, computed",
+        "Observed by this system, or counted over its records (A, C).",
+    ),
+    (
+        "said",
+        "declared, published",
+        "A named person (D) or an upstream document (U) says so.",
+    ),
+    (
+        "rule",
+        "not (yet) applicable",
+        "The rule does not address this case, or not yet.",
+    ),
+    ("gap", "unknown, not found, …", "No answer. Repeated in the list of gaps, section 23."),
+)
+
+
+class RendererUnavailable(RuntimeError):
+    """The PDF engine cannot run on this machine; the message says what to install."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file inside the PDF."""
+
+    name: str
+    description: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Printout:
+    """What a renderer needs: HTML, the pictures it names, attachments, one date, one identifier."""
+
+    html: str
+    pictures: Mapping[str, bytes]
+    attachments: tuple[Attachment, ...]
+    dated: datetime
+    identifier: bytes
+
+
+class Renderer(Protocol):
+    """The seam between a dossier and the engine that makes paper of it."""
+
+    def render(self, printout: Printout) -> bytes:
+        """The PDF. The same printout gives the same bytes on the same machine."""
+        ...
+
+
+def printout(
+    material: Material, document: Document, attachments: tuple[Attachment, ...]
+) -> Printout:
+    """Lay the document out as HTML with charts."""
+    pictures = _pictures(material, document)
+    context = {
+        **_cover(material),
+        "sections": print_document(document),
+        "gaps": print_gaps(document),
+        "tiles": _tiles(material, document),
+        "legend": LEGEND,
+        "checkpoint": material.integrity.checkpoint,
+        "mark": f"{SCHEME}static/lexcustis/favicon.svg",
+        **{f"chart_{name}": f"{SCHEME}chart/{name}.svg" for name in pictures},
+        **_chart_texts(material, document),
+    }
+    digest = hashlib.sha256(b"".join(item.data for item in attachments)).digest()
+    return Printout(
+        html=render_to_string("dossier/pdf.html", context),
+        pictures={f"chart/{name}.svg": svg.encode() for name, svg in pictures.items()},
+        attachments=attachments,
+        dated=material.period.closes,
+        identifier=digest[:16],
+    )
+
+
+def _cover(material: Material) -> dict[str, Any]:
+    period, subject = material.period, material.subject
+    return {
+        "title": TITLES[material.kind],
+        "subtitle": SUBTITLES[material.kind],
+        "organisation": subject.name,
+        "legal_name": subject.legal_name or subject.name,
+        "first_day": f"{period.first.day} {period.first:%B %Y}",
+        "last_day": f"{period.last.day} {period.last:%B %Y}",
+        "number": material.number,
+        "as_of": f"{material.as_of.astimezone(UTC):%d %B %Y, %H:%M:%S} UTC".lstrip("0"),
+        "created": f"{period.closes:%Y-%m-%dT%H:%M:%SZ}",
+        "version": material.software_version,
+        "law_title": LAW_TITLE,
+        "notices": READING_NOTICE,
+    }
+
+
+def _tiles(material: Material, document: Document) -> list[dict[str, str]]:
+    data = material.collected
+    numbers = (
+        (data.calls, "calls to models"),
+        (len({(use.provider, use.model) for use in data.uses}), "models called"),
+        (data.records, "records in the log"),
+        (len(document.gaps()), "fields without an answer"),
+    )
+    return [{"value": f"{n:,}".replace(",", "\u202f"), "caption": what} for n, what in numbers]
+
+
+def _pictures(material: Material, document: Document) -> dict[str, str]:
+    data, period = material.collected, material.period
+    totals = data.totals()
+    return {
+        "regions": charts.calls_by_region(data.calls_by_day, period.first, period.last),
+        "endings": charts.bars([(ENDING_LABELS[state], count) for state, count in totals.items()]),
+        "states": charts.bars(_state_bars(document)),
+    }
+
+
+def _state_bars(document: Document) -> list[tuple[str, int]]:
+    counts = document.state_counts().items()
+    return [(STATE_LABELS[state].capitalize(), count) for state, count in counts if count]
+
+
+def _chart_texts(material: Material, document: Document) -> dict[str, str]:
+    """The charts in words, for those who do not see them."""
+    by_region: dict[str, int] = {}
+    for _, region, count in material.collected.calls_by_day:
+        by_region[region] = by_region.get(region, 0) + count
+    regions = ", ".join(f"{region} {count}" for region, count in sorted(by_region.items()))
+    totals = material.collected.totals().items()
+    return {
+        "chart_regions_text": f"Calls over time by configured region: {regions or 'none'}.",
+        "chart_endings_text": "Calls by ending: "
+        + ", ".join(f"{ENDING_LABELS[state]} {count}" for state, count in totals),
+        "chart_states_text": "Fields by state: "
+        + ", ".join(f"{name} {count}" for name, count in _state_bars(document)),
+        "summary_note": "All calls of the period are counted; nothing is sampled. A configured "
+        "region is a setting, not a proof of the place of processing.",
+    }
+
+
+# -- WeasyPrint ------------------------------------------------------------------------------------
+
+
+class WeasyPrintRenderer:
+    """The engine. Its system libraries are loaded when it is first used, not at start-up."""
+
+    def render(self, printout: Printout) -> bytes:
+        """Make the PDF. Raises :class:`RendererUnavailable` where libraries are missing."""
+        weasyprint = _weasyprint()
+        fetcher = _fetcher(printout.pictures)
+        attachments = [
+            weasyprint.Attachment(
+                string=item.data,
+                name=item.name,
+                description=item.description,
+                created=printout.dated,
+                modified=printout.dated,
+                relationship="Data",
+            )
+            for item in printout.attachments
+        ]
+        page = weasyprint.HTML(string=printout.html, base_url=SCHEME, url_fetcher=fetcher)
+        sheet = weasyprint.CSS(string=static_file("dossier/pdf.css").decode(), url_fetcher=fetcher)
+        with _fixed_date(printout.dated):
+            pdf: bytes = page.write_pdf(
+                stylesheets=[sheet],
+                attachments=attachments,
+                pdf_variant="pdf/a-3a",
+                pdf_identifier=printout.identifier,
+            )
+        if fetcher.refused:
+            raise ValueError(f"A dossier fetches nothing from elsewhere: {fetcher.refused}")
+        return pdf
+
+
+def engine() -> dict[str, str]:
+    """What the PDF's bytes depend on besides the manifest: recorded with it."""
+    names = ("weasyprint", "pydyf", "fonttools")
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+def _weasyprint() -> Any:
+    try:
+        import weasyprint
+    except OSError as error:
+        raise RendererUnavailable(
+            f"The PDF engine's system libraries are missing ({error}). Install them: {INSTALL}"
+        ) from error
+    return weasyprint
+
+
+def _fetcher(pictures: Mapping[str, bytes]) -> Any:
+    from weasyprint.urls import URLFetcher, URLFetcherResponse
+
+    class OwnFiles(URLFetcher):  # type: ignore[misc,unused-ignore]
+        """Serves what belongs to this software and this dossier, and notes what else was asked.
+
+        The engine swallows what a fetcher raises, so the caller looks at ``refused``.
+        """
+
+        refused: list[str] = []
+
+        def fetch(self, url: str, headers: Any = None) -> Any:
+            name = url.removeprefix(SCHEME)
+            if name in pictures:
+                data = pictures[name]
+            elif url.startswith(f"{SCHEME}static/"):
+                data = static_file(name.removeprefix("static/"))
+            else:
+                self.refused = [*self.refused, url]
+                raise ValueError(f"A dossier fetches nothing from elsewhere: {url}")
+            return URLFetcherResponse(url, body=data, headers={"Content-Type": "image/svg+xml"})
+
+    return OwnFiles(allowed_protocols=[SCHEME.rstrip(":")])
+
+
+def static_file(name: str) -> bytes:
+    """A static file of this software, by its name below ``static/``."""
+    path = finders.find(name)
+    if path is None or ".." in Path(name).parts:
+        raise FileNotFoundError(f"There is no static file {name}.")
+    return Path(path).read_bytes()
+
+
+_date_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def _fixed_date(dated: datetime) -> Iterator[None]:
+    """Have fontTools write *dated* into font subsets; it reads the environment when it runs."""
+    with _date_lock:
+        before = os.environ.get("SOURCE_DATE_EPOCH")
+        os.environ["SOURCE_DATE_EPOCH"] = str(int(dated.timestamp()))
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["SOURCE_DATE_EPOCH"]
+            else:
+                os.environ["SOURCE_DATE_EPOCH"] = before

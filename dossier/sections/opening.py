@@ -1,0 +1,239 @@
+"""Sections 0 to 3: cover, role, system, risk classification."""
+
+from __future__ import annotations
+
+from dossier.document import Block, Row, Section
+from dossier.law import LAW_VERSION
+from dossier.leaves import Leaf, not_yet_applicable, unknown
+from dossier.material import Material
+
+READING_NOTICE = (
+    (
+        "This is a collection of evidence. It is not a conformity assessment, not a certificate "
+        "and not a legal opinion."
+    ),
+    (
+        "Every statement says where it comes from: recorded by this system (A), computed from "
+        "records (C), declared by a named person (D), taken from an upstream provider's document "
+        "(U), or from a third party (X). What is not known is printed as not known, in its place "
+        "and again in the list of gaps."
+    ),
+)
+
+
+def _entered(material: Material, value: str, what: str) -> Leaf:
+    if value:
+        return material.recorded(value, material.organisation())
+    return unknown(f"{what} is not entered in the organisation's settings", as_of=material.as_of)
+
+
+def cover(material: Material) -> Section:
+    """Section 0: what this is, for whom and over what."""
+    subject, period, data = material.subject, material.period, material.collected
+    log = {"type": "log", "origin": material.integrity.origin}
+    dossier = Block(
+        "dossier",
+        "This dossier",
+        (
+            Row(
+                "legal_name", "Organisation", _entered(material, subject.legal_name, "A legal name")
+            ),
+            Row("name", "Known as", material.recorded(subject.name, material.organisation())),
+            Row(
+                "register_number",
+                "Register number",
+                _entered(material, subject.register_number, "A register number"),
+            ),
+            Row("country", "Country", _entered(material, subject.country, "A country")),
+            Row(
+                "number", "Dossier number", material.recorded(material.number, material.software())
+            ),
+            Row(
+                "period",
+                "Period",
+                material.recorded(
+                    {
+                        "first_day": f"{period.first}",
+                        "last_day": f"{period.last}",
+                        "time_zone": period.zone,
+                    },
+                    material.software(),
+                    reason=_still_running(material),
+                ),
+            ),
+            Row(
+                "law_version",
+                "Version of the law",
+                material.recorded(LAW_VERSION, material.software()),
+            ),
+            Row(
+                "generator",
+                "Made with",
+                material.recorded(f"Lex Custis {material.software_version}", material.software()),
+            ),
+        ),
+    )
+    rows = [
+        Row(
+            "records",
+            "Records in the period",
+            material.counted(data.records, "count-records", log),
+        ),
+        Row("calls", "Calls to models", material.counted(data.calls, "count-calls", log)),
+    ]
+    for key, label, edge in (
+        ("first_record", "First record", data.first_record),
+        ("last_record", "Last record", data.last_record),
+    ):
+        rows.append(Row(key, label, _edge(material, edge)))
+    extent = Block("extent", "What it rests on", tuple(rows))
+    return Section(
+        "0",
+        "cover",
+        "Cover and reading notice",
+        "No article asks for this form. Art. 99(5) AI Act fines incorrect, incomplete or "
+        "misleading information to authorities, so nothing here is rounded up.",
+        READING_NOTICE,
+        (dossier, extent),
+    )
+
+
+def _still_running(material: Material) -> str | None:
+    if material.as_of < material.period.closes:
+        return "the period was not over at the moment of this statement; later records are missing"
+    return None
+
+
+def _edge(material: Material, edge: tuple[str, object] | None) -> Leaf:
+    if edge is None:
+        return material.counted("none in the period", "edge-of-records")
+    record_id, at = edge
+    return material.recorded(f"{at:%Y-%m-%d %H:%M:%S} UTC", {"type": "record", "id": record_id})
+
+
+def role(material: Material) -> Section:
+    """Section 1: in which role the organisation stands; the first question of every other."""
+    keys = ("role", "reasons", "union_nexus", "counsel")
+    labels = (
+        "Role under the AI Act",
+        "Reasons",
+        "Link to the Union",
+        "Legal advice",
+    )
+    rows = tuple(
+        Row(key, label, material.declarations.leaf(f"role.{key}"))
+        for key, label in zip(keys, labels, strict=True)
+    )
+    return Section(
+        "1",
+        "role",
+        "Role determination",
+        "AI Act Art. 3(3), (4), (11), (68), Art. 25, recital 97. Applies now.",
+        (
+            (
+                "Who only uses a system is its deployer. Who builds or runs a chat on a model's "
+                "interface and puts it into service under its own name may be its provider. The "
+                "role decides which duties exist, so it is declared, never derived."
+            ),
+        ),
+        (Block("role", "Declared role", rows),),
+    )
+
+
+def role_notice(material: Material) -> tuple[str, ...]:
+    """What sections that hang on the role say where nobody has determined it."""
+    if material.role is None:
+        return (
+            (
+                "Role not determined (section 1): this section states facts and draws nothing from "
+                "them."
+            ),
+        )
+    return ()
+
+
+def system(material: Material) -> Section:
+    """Section 2: what the system is and what it is for."""
+    declared = material.declarations
+    recorded = Block(
+        "recorded",
+        "As recorded",
+        (
+            Row(
+                "software",
+                "Software",
+                material.recorded(
+                    f"Lex Custis {material.software_version} (gateway, chat, audit log)",
+                    material.software(),
+                ),
+            ),
+            Row(
+                "log",
+                "Audit log",
+                material.recorded(
+                    material.integrity.origin, {"type": "log", "origin": material.integrity.origin}
+                ),
+            ),
+            Row(
+                "providers",
+                "Providers called in the period",
+                material.counted(material.collected.providers or "none", "providers-seen"),
+            ),
+            Row(
+                "notice",
+                "Notice shown above every chat",
+                material.recorded(
+                    material.subject.notice, material.organisation(), law=("AI Act 50(1)",)
+                ),
+            ),
+        ),
+    )
+    stated = Block(
+        "declared",
+        "As declared",
+        (
+            Row("purpose", "Purpose", declared.leaf("system.purpose")),
+            Row("users", "Users", declared.leaf("system.users")),
+            Row("excluded_uses", "Excluded uses", declared.leaf("system.excluded_uses")),
+        ),
+    )
+    return Section(
+        "2",
+        "system",
+        "System identity and purpose",
+        "AI Act Art. 3(12), Art. 26(1); a duty only for high-risk systems, here voluntary.",
+        (),
+        (recorded, stated),
+    )
+
+
+def risk(material: Material) -> Section:
+    """Section 3: the screening for prohibited and high-risk uses. Never a default class."""
+    declared = material.declarations
+    return Section(
+        "3",
+        "risk",
+        "Risk classification record",
+        "AI Act Art. 5 (applies now; points (ba), (bb) from 2 December 2026), Art. 6 and Annex III "
+        "(from 2 December 2027 and 2 August 2028).",
+        ("No class is assumed. Without a declared screening the classification is not assessed.",),
+        (
+            Block(
+                "screening",
+                "Screening",
+                (
+                    Row("art5", "Prohibited practices", declared.leaf("risk.art5_screening")),
+                    Row("annex_iii", "Annex III", declared.leaf("risk.annex_iii_screening")),
+                    Row(
+                        "high_risk_rules",
+                        "Rules for high-risk systems",
+                        not_yet_applicable(
+                            provision="AI Act Chapter III, Sections 1 to 3",
+                            applies_from="2 December 2027 (Annex III), 2 August 2028 (Annex I)",
+                            as_of=material.as_of,
+                        ),
+                    ),
+                ),
+            ),
+        ),
+    )
