@@ -5,53 +5,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
 import structlog
 from django.conf import settings
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, Throttled
 from ninja.errors import ValidationError as RequestInvalid
 
+from audit.ledger import LedgerUnavailable
+from audit.reading import ContentGone, RecordNotFound
+from lexcustis.api_errors import code_of_status, error_response
+from lexcustis.api_schema import CompleteAPI, StrictParser
+from llm.calls import CallFailed
+from llm.providers.errors import ProviderError
 from orgs.api_auth import AUTH
 
 logger = structlog.get_logger(__name__)
 
-api = NinjaAPI(
+api: NinjaAPI = CompleteAPI(
     title="Lex Custis",
     version=settings.VERSION,
     description="Chat through the gateway, read the audit log, collect dossiers.",
     auth=AUTH,
+    parser=StrictParser(),
     urls_namespace="api",
     docs_url="/docs",
 )
-
-
-def error_response(
-    request: HttpRequest,
-    *,
-    status: int,
-    code: str,
-    message: str,
-    details: Any = None,
-    headers: dict[str, str] | None = None,
-) -> HttpResponse:
-    """An answer in the error contract."""
-    context = structlog.contextvars.get_contextvars()
-    body = {
-        "error": {
-            "code": code,
-            "message": message,
-            "details": details,
-            "request_id": context.get("request_id"),
-        }
-    }
-    response = api.create_response(request, body, status=status)
-    for name, value in (headers or {}).items():
-        response[name] = value
-    return response
 
 
 @api.exception_handler(AuthenticationError)
@@ -104,18 +86,63 @@ def _value_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse
 
 @api.exception_handler(Throttled)
 def _throttled(request: HttpRequest, error: Throttled) -> HttpResponse:
-    headers = {"Retry-After": str(error.wait or 1)}
+    headers = {"Retry-After": str(math.ceil(error.wait or 1))}
     message = "Too many requests; try again after the time in Retry-After."
     return error_response(
         request, status=429, code="rate_limited", message=message, headers=headers
     )
 
 
+@api.exception_handler(CallFailed)
+def _no_answer(request: HttpRequest, error: CallFailed) -> HttpResponse:
+    headers = (
+        {} if error.retry_after is None else {"Retry-After": str(math.ceil(error.retry_after))}
+    )
+    return error_response(
+        request,
+        status=error.status,
+        code=error.code,
+        message=error.message,
+        details=error.details or None,
+        headers=headers,
+    )
+
+
+@api.exception_handler(ProviderError)
+def _provider_failed(request: HttpRequest, error: ProviderError) -> HttpResponse:
+    return error_response(request, status=error.status, code=error.code, message=error.message)
+
+
+@api.exception_handler(LedgerUnavailable)
+def _no_ledger(request: HttpRequest, _error: LedgerUnavailable) -> HttpResponse:
+    message = "The audit log cannot be written at the moment, and nothing goes without it."
+    headers = {"Retry-After": "5"}
+    return error_response(
+        request, status=503, code="ledger_unavailable", message=message, headers=headers
+    )
+
+
+@api.exception_handler(RecordNotFound)
+def _no_record(request: HttpRequest, _error: RecordNotFound) -> HttpResponse:
+    return _not_found(request, Http404())
+
+
+@api.exception_handler(ContentGone)
+def _content_gone(request: HttpRequest, _error: ContentGone) -> HttpResponse:
+    message = "This text was erased, or its time was over."
+    return error_response(request, status=410, code="content_gone", message=message)
+
+
+@api.exception_handler(RequestDataTooBig)
+def _too_big(request: HttpRequest, _error: RequestDataTooBig) -> HttpResponse:
+    message = f"The request is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes."
+    return error_response(request, status=413, code="too_large", message=message)
+
+
 @api.exception_handler(HttpError)
 def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
-    codes = {400: "bad_request", 403: "not_allowed", 404: "not_found", 405: "method_not_allowed"}
-    code = codes.get(error.status_code, "error")
-    return error_response(request, status=error.status_code, code=code, message=str(error))
+    message, status = str(error), error.status_code
+    return error_response(request, status=status, code=code_of_status(status), message=message)
 
 
 @api.exception_handler(Exception)
@@ -123,3 +150,6 @@ def _unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
     logger.error("api.unexpected_error", exc_info=error)
     message = "Something went wrong here. The request id helps the operator to find out what."
     return error_response(request, status=500, code="internal_error", message=message)
+
+
+api.add_router("", "orgs.api.router")

@@ -7,14 +7,17 @@ import hmac
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from uuid import UUID
 
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.http import Http404
 from django.utils import timezone
 
 from orgs.changes import Change, announce
 from orgs.models import ApiKey, Membership
 from orgs.roles import Permission
-from orgs.tenancy import Tenant, tenant_of_key
+from orgs.tenancy import Tenant, TenantQuerySet, tenant_of_key
 
 MARK = "lxc_"
 _USE_NOTED_EVERY = timedelta(minutes=1)
@@ -25,8 +28,11 @@ def create_key(
 ) -> tuple[ApiKey, str]:
     """Make a key owned by the tenant's person; return it with its text, shown only now.
 
-    Anybody may make keys for themselves: a key never may more than its owner.
+    Anybody may make keys for themselves: a key never may more than its owner. A key makes no
+    keys: whoever found it could otherwise outlast its revocation, and widen its scopes.
     """
+    if tenant.api_key is not None:
+        raise PermissionDenied("Sign in to make a key; a key cannot make another.")
     prefix = secrets.token_hex(4)
     text = f"{MARK}{prefix}_{secrets.token_urlsafe(32)}"
     key = ApiKey(
@@ -54,6 +60,25 @@ def revoke_key(tenant: Tenant, key: ApiKey) -> None:
         revoked = ApiKey.objects.for_tenant(tenant).filter(pk=key.pk, revoked_at=None)
         if revoked.update(revoked_at=timezone.now()):
             announce(Change("key.revoked", key.organisation_id, tenant.actor, key.pk))
+
+
+def own_keys(tenant: Tenant) -> TenantQuerySet[ApiKey]:
+    """The tenant's person's own keys in the organisation, newest first."""
+    return ApiKey.objects.for_tenant(tenant).filter(owner_id=tenant.user.pk).order_by("-created_at")
+
+
+def find_key(tenant: Tenant, key_id: UUID) -> ApiKey:
+    """A key that the tenant may see: their own, or any with the permission to manage keys.
+
+    Raises ``Http404`` for every other, whether it exists or not.
+    """
+    visible = ApiKey.objects.for_tenant(tenant).filter(pk=key_id)
+    if not tenant.may(Permission.KEY_MANAGE):
+        visible = visible.filter(owner_id=tenant.user.pk)
+    key: ApiKey | None = visible.first()
+    if key is None:
+        raise Http404
+    return key
 
 
 def tenant_of_text(text: str) -> Tenant | None:

@@ -10,7 +10,8 @@ from django.utils.translation import gettext as _
 
 from orgs.changes import SYSTEM, Change, announce
 from orgs.models import Membership, Organisation, User
-from orgs.roles import Role
+from orgs.roles import Permission, Role
+from orgs.tenancy import Tenant, TenantQuerySet
 
 
 def add_member(
@@ -42,6 +43,26 @@ def remove_member(membership: Membership, *, actor: Mapping[str, str]) -> None:
         _keep_an_administrator(membership)
         _announce("member.removed", membership, actor)
         membership.delete()
+
+
+def members_of(tenant: Tenant) -> TenantQuerySet[Membership]:
+    """The members of the tenant's organisation with their persons, by name."""
+    tenant.require(Permission.MEMBER_READ)
+    return Membership.objects.for_tenant(tenant).select_related("user").order_by("user__name", "pk")
+
+
+def memberships_of(tenant: Tenant) -> list[Membership]:
+    """Where the tenant's person may work: every organisation, but only its own for a key."""
+    if tenant.api_key is not None:
+        own = Membership.objects.for_tenant(tenant)
+        return list(own.filter(user_id=tenant.user.pk).select_related("organisation"))
+    return list(
+        Membership.unscoped.filter(  # the person's own memberships, wherever they are
+            user_id=tenant.user.pk
+        )
+        .select_related("organisation")
+        .order_by("organisation__name", "pk")
+    )
 
 
 def _keep_an_administrator(membership: Membership) -> None:
