@@ -1,0 +1,155 @@
+"""One call to a model: what was asked for, what was decided, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.utils import timezone
+
+from audit.ledger import Link, Receipt, Text
+from llm.models import Inference
+from llm.providers.base import ChatMessage, ChatOptions, ToolCall, Usage
+from orgs.identifiers import uuid7
+from orgs.tenancy import Tenant
+
+if TYPE_CHECKING:
+    from llm.routing import Route
+
+State = Inference.State
+
+
+class Refused(Exception):
+    """The organisation's own rules do not allow the call. The message says which rule."""
+
+    def __init__(self, code: str, message: str, *, status: int = 403) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+class CallFailed(Exception):
+    """There is no answer, or no whole one. What a caller may know of it; the log knows more.
+
+    ``status`` is the HTTP status where the answer has not begun, ``retry_after`` is in seconds.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        status: int,
+        retry_after: float | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+        self.retry_after = retry_after
+        self.details = dict(details or {})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a conversation the question and its answer stand.
+
+    ``prompt_id`` is the person's message, made with the call unless ``is_retry``: then it exists
+    and gets another answer.
+    """
+
+    conversation_id: UUID
+    title: str
+    sealed_title: bytes = b""  # of a new conversation; empty where it exists already
+    parent_id: UUID | None = None
+    prompt_id: UUID = field(default_factory=uuid7)
+    answer_id: UUID = field(default_factory=uuid7)
+    is_retry: bool = False
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the conversation begins with this call."""
+        return bool(self.sealed_title)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a caller wants: an explicit provider and model, or None for the organisation's own."""
+
+    messages: Sequence[ChatMessage]
+    options: ChatOptions
+    provider_id: UUID | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call to a model, decided and not yet made. ``refusal`` is set where it will not be made."""
+
+    tenant: Tenant
+    asked: Asked
+    route: Route | None
+    refusal: Refused | None
+    interface: str  # "chat", or "openai" for the OpenAI-compatible one
+    content: Mapping[str, Text]
+    links: Sequence[Link] = ()
+    place: Place | None = None
+    streamed: bool = True
+    id: UUID = field(default_factory=uuid7)
+    at: datetime = field(default_factory=timezone.now)
+
+    @property
+    def model(self) -> str:
+        """The model that is asked for."""
+        return self.route.model if self.route else self.asked.model or ""
+
+    @property
+    def region(self) -> str:
+        """The region that the provider is declared to process in."""
+        return self.route.region if self.route else ""
+
+    @property
+    def provider_label(self) -> str:
+        """The provider as people know it."""
+        return self.route.name if self.route else ""
+
+    @property
+    def provider_name(self) -> str:
+        """The provider as it is recorded."""
+        return self.route.provider.provider_name if self.route else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call ended, before it is recorded. Durations are milliseconds."""
+
+    state: State
+    text: str = ""
+    tool_calls: Sequence[ToolCall] = ()
+    usage: Usage | None = None
+    cost: Decimal | None = None
+    currency: str = ""
+    price_source: str = ""
+    finish_reason: str = ""
+    raw_finish_reason: str = ""
+    model: str = ""
+    upstream_id: str = ""
+    location: str = ""
+    error: Exception | None = None
+    error_code: str = ""
+    first_token_ms: int | None = None
+    duration_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A call that is over. ``receipt`` is None only where the ending was recorded by the sweep."""
+
+    outcome: Outcome
+    receipt: Receipt | None

@@ -1,0 +1,78 @@
+"""Leases: a process that runs inferences says so every few seconds, and its silence ends them.
+
+A running inference carries a time until which its process vouches for it. One thread per process
+renews all of them at once. Where a process has died, :mod:`llm.interrupted` records the ending
+that it could not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, connections
+from django.utils import timezone
+
+from llm.models import Inference
+
+logger = structlog.get_logger(__name__)
+
+_held: set[UUID] = set()
+_changed = threading.Condition()
+_keeper: threading.Thread | None = None
+
+
+def expiry(now: datetime | None = None) -> datetime:
+    """Until when a lease given now holds."""
+    return (now or timezone.now()) + timedelta(seconds=settings.INFERENCE_LEASE_SECONDS)
+
+
+@contextlib.contextmanager
+def held(inference_id: UUID) -> Iterator[None]:
+    """Renew the inference's lease for as long as the block runs."""
+    _hold(inference_id)
+    try:
+        yield
+    finally:
+        with _changed:
+            _held.discard(inference_id)
+
+
+def renew(inference_ids: set[UUID]) -> None:
+    """Renew the leases of those that still run."""
+    Inference.unscoped.filter(  # this process's own inferences, of whichever organisation
+        pk__in=inference_ids, state=Inference.State.STARTED
+    ).update(lease_expires_at=expiry())
+
+
+def _hold(inference_id: UUID) -> None:
+    global _keeper  # noqa: PLW0603 - one keeper per process
+    with _changed:
+        _held.add(inference_id)
+        if _keeper is None or not _keeper.is_alive():
+            _keeper = threading.Thread(target=_keep, name="inference-leases", daemon=True)
+            _keeper.start()
+        _changed.notify()
+
+
+def _keep() -> None:
+    while True:
+        with _changed:
+            while not _held:
+                _changed.wait()
+            # A lease that was given just now holds for three of these.
+            _changed.wait_for(lambda: False, timeout=settings.INFERENCE_LEASE_SECONDS / 3)
+            running = set(_held)
+        if not running:
+            continue
+        try:
+            renew(running)
+        except DatabaseError:
+            logger.warning("inference.leases_not_renewed", exc_info=True)
+        finally:
+            connections.close_all()

@@ -1,0 +1,122 @@
+"""The rows that change with a record, in its transaction: what pages and figures are read from."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import connections
+from django.utils import timezone
+
+from audit.ledger import Receipt
+from llm.calls import Call, Outcome, Place, State
+from llm.leases import expiry
+from llm.models import Conversation, Inference, Message
+
+
+class AlreadyEnded(Exception):
+    """Somebody else has recorded the ending: there is exactly one (promise P3)."""
+
+
+def begin(call: Call, receipt: Receipt) -> None:
+    """Note that *call* was requested, and its place in a conversation."""
+    tenant, place = call.tenant, call.place
+    if place is not None:
+        _conversation(call, place)
+    Inference.objects.create(
+        id=receipt.record_id,
+        organisation_id=tenant.organisation_id,
+        user_id=tenant.user.pk,
+        api_key_id=tenant.api_key.pk if tenant.api_key else None,
+        conversation_id=place.conversation_id if place else None,
+        provider_settings_id=call.route.settings_id if call.route else None,
+        provider_name=call.provider_name[:100],
+        requested_model=call.model[:200],
+        data_region=call.region[:20],
+        started_at=call.at,
+        lease_expires_at=expiry(),
+    )
+    if place is not None:
+        _messages(call, place, receipt)
+
+
+def end(inference_id: UUID, outcome: Outcome, receipt: Receipt) -> None:
+    """Turn the inference's state away from ``started``, once and for all.
+
+    Raises :class:`AlreadyEnded`, so that the record of a second ending is rolled back.
+    """
+    now = timezone.now()
+    usage = outcome.usage
+    changed = Inference.unscoped.filter(  # by its own id, within its own record's transaction
+        pk=inference_id, state=State.STARTED
+    ).update(
+        state=outcome.state,
+        end_record_id=receipt.record_id,
+        error_code=outcome.error_code[:60],
+        finish_reason=outcome.finish_reason[:20],
+        response_model=outcome.model.encode(errors="replace").decode().replace("\0", "")[:200],
+        input_tokens=usage.input_tokens if usage else None,
+        output_tokens=usage.output_tokens if usage else None,
+        usage_source=usage.source[:10] if usage else "",
+        cost=outcome.cost,
+        currency=outcome.currency[:3],
+        first_token_ms=outcome.first_token_ms,
+        duration_ms=outcome.duration_ms or None,
+        ended_at=now,
+    )
+    if not changed:
+        raise AlreadyEnded(f"The inference {inference_id} has its ending already.")
+    Message.unscoped.filter(  # the answer of that same inference
+        inference_id=inference_id
+    ).update(record_id=receipt.record_id)
+
+
+def recorded_state(inference_id: UUID) -> State:
+    """How an inference ended, as its row says."""
+    try:
+        inference = Inference.unscoped.get(pk=inference_id)  # asked by whoever ran that inference
+        return State(inference.state)
+    finally:
+        connections.close_all()
+
+
+def _conversation(call: Call, place: Place) -> None:
+    if place.is_new:
+        Conversation.objects.create(
+            id=place.conversation_id,
+            organisation_id=call.tenant.organisation_id,
+            user_id=call.tenant.user.pk,
+            sealed_title=place.sealed_title,
+            created_at=call.at,
+            updated_at=call.at,
+        )
+    else:
+        mine = Conversation.objects.for_tenant(call.tenant).filter(pk=place.conversation_id)
+        mine.update(updated_at=call.at)
+
+
+def _messages(call: Call, place: Place, receipt: Receipt) -> None:
+    shared = {
+        "organisation_id": call.tenant.organisation_id,
+        "conversation_id": place.conversation_id,
+    }
+    answer = Message(
+        id=place.answer_id,
+        parent_id=place.prompt_id,
+        role=Message.Role.ASSISTANT,
+        slot="response",
+        inference_id=receipt.record_id,
+        created_at=call.at + timedelta(microseconds=1),  # after its question, in every order
+        **shared,
+    )
+    prompt = Message(
+        id=place.prompt_id,
+        parent_id=place.parent_id,
+        role=Message.Role.USER,
+        record_id=receipt.record_id,
+        slot="prompt",
+        created_at=call.at,
+        **shared,
+    )
+    made = [answer] if place.is_retry else [prompt, answer]
+    Message.unscoped.bulk_create(made)  # each names its organisation

@@ -1,0 +1,13 @@
+"""What the clock asks of this app."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from llm import interrupted
+
+
+@shared_task(name="llm.tasks.close_interrupted")
+def close_interrupted() -> int:
+    """End the inferences that a dead process left open."""
+    return interrupted.close_expired()
