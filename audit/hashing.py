@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 HASH_BYTES = 32
+TILE_HEIGHT = 8
+TILE_WIDTH = 2**TILE_HEIGHT
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
@@ -42,14 +44,22 @@ class Frontier:
         """The hashes in one string."""
         return b"".join(self.hashes)
 
-    def append(self, leaf: bytes) -> None:
-        """Extend the tree by one leaf hash."""
-        size = self.size
-        while size & 1:
-            leaf = node_hash(self.hashes.pop(), leaf)
-            size >>= 1
-        self.hashes.append(leaf)
-        self.size += 1
+    def extend(self, leaves: Iterable[bytes]) -> list[tuple[int, int, bytes]]:
+        """Append leaf hashes; return (level, index, root) of each tile of 256 that became full."""
+        hashes, size, sha256 = self.hashes, self.size, hashlib.sha256
+        tiles = []
+        for leaf in leaves:
+            node, index, height = leaf, size, 0
+            while index & 1:
+                node = sha256(b"\x01" + hashes.pop() + node).digest()
+                index >>= 1
+                height += 1
+                if height % TILE_HEIGHT == 0:
+                    tiles.append((height // TILE_HEIGHT - 1, index, node))
+            hashes.append(node)
+            size += 1
+        self.size = size
+        return tiles
 
     @property
     def root(self) -> bytes:

@@ -12,6 +12,7 @@ from functools import cached_property
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -42,6 +43,7 @@ class Log(TenantModel):
     frontier = models.BinaryField(default=b"")
     signed_size = models.PositiveBigIntegerField(default=0)
     sealed_at = models.DateTimeField(_("last sealed"), null=True)
+    trouble = models.TextField(_("trouble"), blank=True, default="")
     created_at = models.DateTimeField(_("opened"), default=timezone.now)
 
     class Meta(TenantModel.Meta):
@@ -175,6 +177,7 @@ class RecordIndex(TenantModel):
     region = models.CharField(_("region"), max_length=20, blank=True)
     request_id = models.UUIDField(_("request"), null=True)
     slots = ArrayField(models.CharField(max_length=32), default=list)
+    written_at = models.DateTimeField(_("written"), db_default=Now())
 
     class Meta(TenantModel.Meta):
         verbose_name = _("record")
@@ -198,3 +201,23 @@ class RecordIndex(TenantModel):
         from audit.positions import position_of
 
         return position_of(self.log_number, self.record_id)
+
+
+class Verification(TenantModel):
+    """What a verification of an organisation's whole log found."""
+
+    id = models.BigAutoField(primary_key=True)
+    organisation = models.ForeignKey(
+        Organisation, models.PROTECT, related_name="+", verbose_name=_("organisation")
+    )
+    log_number = models.IntegerField()
+    started_at = models.DateTimeField(_("started"), default=timezone.now)
+    checked_at = models.DateTimeField(_("finished"), null=True)
+    size = models.PositiveBigIntegerField(_("size"), default=0)
+    entries_checked = models.PositiveBigIntegerField(_("records checked"), default=0)
+    valid = models.BooleanField(_("valid"), null=True)
+    report = models.JSONField(_("report"), default=dict)
+
+    class Meta(TenantModel.Meta):
+        verbose_name = _("verification")
+        ordering = ["-id"]

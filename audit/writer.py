@@ -246,7 +246,7 @@ _lock = threading.Lock()
 
 
 def _writer() -> _Writer:
-    global _current
+    global _current  # noqa: PLW0603 - one writer in each process
     with _lock:
         if _current is None:
             _current = _Writer()

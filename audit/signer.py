@@ -1,0 +1,268 @@
+"""The signer: it alone holds the signing key, and it never signs a log's past away.
+
+For each log it remembers the last head it signed, in a store of its own that no database backup
+touches. It refuses a smaller head, another head of the same size, and a larger one without a valid
+consistency proof. One key serves the instance; its name is ``LEDGER_HOST``.
+
+Everything goes through :func:`signer`, so it can live in another process, user or host.
+
+The store is a folder of mode 700: ``keys/<number>.key`` (base64 of the Ed25519 seed; the highest
+number signs) and ``heads.log``, a journal of ``size root origin`` lines that is flushed to disk
+before a signature leaves.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.conf import settings
+
+from audit import notes
+from audit.hashing import EMPTY_ROOT
+from audit.notes import Head
+from audit.proofs import verify_consistency
+
+_COMPACT_AFTER_LINES = 50_000
+
+
+class SignerUnavailable(Exception):
+    """The signer cannot be used: it has no key, or cannot be reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A head to sign, and the proof that it extends the last one signed, of *old_size*."""
+
+    head: Head
+    old_size: int
+    proof: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a head was not signed. ``known`` is the head the signer holds on to."""
+
+    reason: str
+    known: Head
+
+
+class Signer(Protocol):
+    """What the sealer asks of a signer, wherever it runs."""
+
+    def heads(self, origins: Iterable[str]) -> dict[str, Head]:
+        """The last head signed for each of the logs that the signer knows."""
+
+    def all_heads(self) -> dict[str, Head]:
+        """The last head signed for every log that the signer knows."""
+
+    def sign(self, requests: Sequence[Request]) -> list[str | Refusal]:
+        """A signed note, or a refusal, for each request."""
+
+    def verification_keys(self) -> list[str]:
+        """The vkeys, the one that signs first, then those it replaced."""
+
+
+def signer() -> Signer:
+    """The signer of this instance."""
+    return LocalSigner(Path(settings.SIGNER_HOME), create_key=settings.DEMO)
+
+
+class LocalSigner:
+    """A signer in this process. Several processes may use the same store at once."""
+
+    def __init__(self, home: Path, *, create_key: bool = False) -> None:
+        self._home = home
+        self._create_key = create_key
+        self._name = settings.LEDGER_HOST
+        self._heads: dict[str, Head] = {}
+        self._read_until = 0
+        self._inode = -1
+        self._lines = 0
+
+    def heads(self, origins: Iterable[str]) -> dict[str, Head]:
+        """The last head signed for each of the logs that the signer knows."""
+        known = self.all_heads()
+        return {origin: known[origin] for origin in origins if origin in known}
+
+    def all_heads(self) -> dict[str, Head]:
+        """The last head signed for every log that the signer knows."""
+        with self._locked():
+            self._read_journal()
+            return dict(self._heads)
+
+    def sign(self, requests: Sequence[Request]) -> list[str | Refusal]:
+        """A signed note, or a refusal, for each request. Heads are on disk before it returns."""
+        key = self._private_keys()[0]
+        with self._locked():
+            self._read_journal()
+            results = [self._decide(request) for request in requests]
+            accepted = [item for item in results if isinstance(item, Head)]
+            self._write_journal(accepted)
+        return [
+            item
+            if isinstance(item, Refusal)
+            else f"{item.text}\n{notes.sign(item.text, name=self._name, private_key=key)}"
+            for item in results
+        ]
+
+    def verification_keys(self) -> list[str]:
+        """The vkeys, the one that signs first, then those it replaced."""
+        return [
+            notes.verification_key(self._name, key.public_key().public_bytes_raw())
+            for key in self._private_keys()
+        ]
+
+    def new_key(self) -> str:
+        """Make the key that signs from now on; return its vkey."""
+        with self._locked():
+            self._make_key()
+        return self.verification_keys()[0]
+
+    def _decide(self, request: Request) -> Head | Refusal:
+        head = request.head
+        known = self._heads.get(head.origin, Head(head.origin, 0, EMPTY_ROOT))
+        if head.size < known.size:
+            return Refusal(f"size {head.size} is smaller than {known.size}, signed before", known)
+        if head.size == known.size and head.root != known.root:
+            return Refusal(f"another root of size {head.size} was signed before", known)
+        if head.size > known.size and not (
+            request.old_size == known.size
+            and verify_consistency(
+                old_size=known.size,
+                new_size=head.size,
+                old_root=known.root,
+                new_root=head.root,
+                proof=request.proof,
+            )
+        ):
+            return Refusal(f"no valid proof that it extends the head of size {known.size}", known)
+        self._heads[head.origin] = head
+        return head
+
+    # -- The journal of heads -------------------------------------------------------------------
+
+    @property
+    def _journal(self) -> Path:
+        return self._home / "heads.log"
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(self._home / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _read_journal(self) -> None:
+        """Read what other processes have written since the last time."""
+        try:
+            status = self._journal.stat()
+        except FileNotFoundError:
+            self._heads, self._read_until, self._inode, self._lines = {}, 0, -1, 0
+            return
+        if status.st_ino != self._inode or status.st_size < self._read_until:
+            self._heads, self._read_until, self._lines = {}, 0, 0
+            self._inode = status.st_ino
+        if status.st_size == self._read_until:
+            return
+        with self._journal.open("rb") as journal:
+            journal.seek(self._read_until)
+            data = journal.read()
+        complete = data[: data.rfind(b"\n") + 1]  # a crash may have cut the last line short
+        for line in complete.decode().splitlines():
+            size, root, origin = line.split(" ", 2)
+            self._heads[origin] = Head(origin, int(size), base64.b64decode(root))
+            self._lines += 1
+        self._read_until += len(complete)
+
+    def _write_journal(self, heads: Sequence[Head]) -> None:
+        if not heads:
+            return
+        if self._lines > _COMPACT_AFTER_LINES + 2 * len(self._heads):
+            self._replace_journal()
+            return
+        with self._journal.open("r+b" if self._journal.exists() else "w+b") as journal:
+            journal.truncate(self._read_until)
+            journal.seek(self._read_until)
+            journal.write(_lines(heads))
+            journal.flush()
+            os.fsync(journal.fileno())
+            self._inode = os.fstat(journal.fileno()).st_ino
+            self._read_until = journal.tell()
+        if not self._lines:
+            _sync_folder(self._home)
+        self._lines += len(heads)
+
+    def _replace_journal(self) -> None:
+        fresh = self._home / "heads.new"
+        _write_file(fresh, _lines(self._heads.values()))
+        fresh.replace(self._journal)
+        _sync_folder(self._home)
+        self._inode = -1
+        self._read_journal()
+
+    # -- The keys -------------------------------------------------------------------------------
+
+    def _private_keys(self) -> list[Ed25519PrivateKey]:
+        """The private keys, newest first."""
+        paths = self._key_paths()
+        if not paths and self._create_key:
+            with self._locked():
+                if not self._key_paths():
+                    self._make_key()
+            paths = self._key_paths()
+        if not paths:
+            raise SignerUnavailable(
+                f"There is no signing key in {self._home}: make one with "
+                "'python manage.py signer --new-key', or set SIGNER_HOME."
+            )
+        return [
+            Ed25519PrivateKey.from_private_bytes(base64.b64decode(path.read_text()))
+            for path in paths
+        ]
+
+    def _key_paths(self) -> list[Path]:
+        return sorted((self._home / "keys").glob("*.key"), reverse=True)
+
+    def _make_key(self) -> None:
+        folder = self._home / "keys"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        number = len(self._key_paths()) + 1
+        seed = Ed25519PrivateKey.generate().private_bytes_raw()
+        fresh = folder / "new"
+        _write_file(fresh, base64.b64encode(seed) + b"\n")
+        fresh.rename(folder / f"{number:04}.key")
+        _sync_folder(folder)
+
+
+def _lines(heads: Iterable[Head]) -> bytes:
+    return b"".join(
+        f"{head.size} {base64.b64encode(head.root).decode()} {head.origin}\n".encode()
+        for head in heads
+    )
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
