@@ -15,7 +15,7 @@ from lexcustis.processes import read_procfile
 PROCFILE = Path(__file__).resolve().parent.parent / "Procfile"
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> int:  # noqa: RET503 - execvpe does not return
     """Replace this process by the one named; 2 where there is none of that name."""
     environment = {"HOST": "127.0.0.1", "PORT": "8000"} | os.environ
     commands = read_procfile(PROCFILE, environment)
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
         return 2
     command = commands[arguments[0]]
     os.chdir(PROCFILE.parent)
-    os.execvpe(command[0], command, environment)  # noqa: S606, RET503 - no shell wanted, no return
+    os.execvpe(command[0], command, environment)  # noqa: S606 - no shell wanted
 
 
 if __name__ == "__main__":
