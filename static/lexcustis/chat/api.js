@@ -1,0 +1,49 @@
+// Calls to the product's API, and the errors that a person can act on.
+
+const { api, csrfCookie } = document.body.dataset;
+
+/** A refusal or failure: *code* and *message* as in the error contract, *retryAfter* in seconds. */
+export class Trouble extends Error {
+  constructor({ status, code, message, retryAfter = null }) {
+    super(message);
+    Object.assign(this, { status, code, retryAfter });
+  }
+}
+
+/** fetch() with the CSRF header; a failure becomes a Trouble. */
+export async function call(path, { method = "GET", body, signal } = {}) {
+  const headers = { Accept: "application/json, text/event-stream" };
+  if (method !== "GET") headers["X-CSRFToken"] = cookie(csrfCookie);
+  if (body) headers["Content-Type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(api + path, {
+      method, headers, signal, body: body && JSON.stringify(body), credentials: "same-origin",
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Trouble({ status: 0, code: "no_connection", message: "" });
+  }
+  if (!response.ok) throw await trouble(response);
+  return response;
+}
+
+async function trouble(response) {
+  let error = {};
+  try {
+    error = (await response.json()).error ?? {};
+  } catch {
+    // A proxy answered, not the product: the status says what there is to say.
+  }
+  return new Trouble({
+    status: response.status,
+    code: error.code ?? `http_${response.status}`,
+    message: error.message ?? "",
+    retryAfter: Number(response.headers.get("Retry-After")) || null,
+  });
+}
+
+function cookie(name) {
+  const found = document.cookie.split("; ").find((part) => part.startsWith(`${name}=`));
+  return found ? decodeURIComponent(found.slice(name.length + 1)) : "";
+}

@@ -1,0 +1,123 @@
+// Where people write: the draft, the route with its region, and whether sending is possible.
+
+const form = document.getElementById("composer");
+const question = document.getElementById("question");
+const route = document.getElementById("route");
+const region = document.getElementById("route-region");
+const send = document.getElementById("send");
+const stop = document.getElementById("stop");
+const refusal = document.getElementById("refusal");
+const ROUTE = "lexcustis.route";
+
+export class Composer {
+  constructor({ onSend, onStop, conversation }) {
+    this.key = `lexcustis.draft.${conversation || "new"}`;
+    this.busy = false;
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const text = question.value.trim();
+      if (text && !this.busy && !this.reason()) onSend(text);
+    });
+    stop.addEventListener("click", onStop);
+    question.addEventListener("keydown", (event) => {
+      // While an input method composes a character, Enter belongs to it.
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      form.requestSubmit();
+    });
+    question.addEventListener("input", () => this.changed());
+    route?.addEventListener("change", () => {
+      sessionStorage.setItem(ROUTE, route.value);
+      this.showRoute();
+    });
+    this.restore();
+  }
+
+  /** The draft lives in this tab's session only. */
+  restore() {
+    const draft = sessionStorage.getItem(this.key);
+    if (draft && !question.value) question.value = draft;
+    const remembered = sessionStorage.getItem(ROUTE);
+    if (route && [...route.options].some((option) => option.value === remembered)) {
+      route.value = remembered;
+    }
+    this.showRoute();
+    this.changed();
+  }
+
+  rename(conversation) {
+    sessionStorage.removeItem(this.key);
+    this.key = `lexcustis.draft.${conversation}`;
+    this.changed();
+  }
+
+  changed() {
+    if (question.value) sessionStorage.setItem(this.key, question.value);
+    else sessionStorage.removeItem(this.key);
+    if (!CSS.supports("field-sizing", "content")) {
+      question.rows = Math.min(10, question.value.split("\n").length);
+    }
+    this.showState();
+  }
+
+  /** What is sent along: {provider_id, model}, or nothing where the default decides. */
+  get route() {
+    if (!route) return {};
+    const [provider, model] = route.value.split("|");
+    return provider ? { provider_id: provider, model } : { model };
+  }
+
+  get label() {
+    const option = route?.selectedOptions[0];
+    return option?.dataset ?? {};
+  }
+
+  reason() {
+    return form.dataset.refusal || this.label.reason || "";
+  }
+
+  showRoute() {
+    const { regionName, regionIcon, region: code, reason } = this.label;
+    if (!code) return;
+    const badge = region.querySelector(".region");
+    badge.dataset.region = code;
+    badge.classList.toggle("refused", Boolean(reason));
+    badge.querySelector("[data-region-name]").textContent = regionName;
+    swapIcon(badge, regionIcon);
+    refusal.textContent = this.reason();
+    this.showState();
+  }
+
+  showState() {
+    send.hidden = this.busy;
+    stop.hidden = !this.busy;
+    send.disabled = Boolean(this.reason()) || !question.value.trim();
+  }
+
+  setBusy(busy) {
+    this.busy = busy;
+    this.showState();
+  }
+
+  take() {
+    question.value = "";
+    this.changed();
+  }
+
+  /** Put *text* back where it was written, unless something new stands there. */
+  give(text) {
+    if (!question.value.trim()) question.value = text;
+    this.changed();
+  }
+
+  focus() {
+    question.focus();
+    question.setSelectionRange(question.value.length, question.value.length);
+  }
+}
+
+/** Show another icon of the sprite in the first icon of *root*. */
+export function swapIcon(root, name) {
+  const use = root.querySelector("use");
+  use.setAttribute("href", `${use.getAttribute("href").split("#")[0]}#${name}`);
+}
