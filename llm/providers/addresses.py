@@ -41,6 +41,7 @@ _TRANSLATED = IPv6Network("::ffff:0:0:0/96")
 _TEREDO = IPv6Network("2001::/32")
 # Not public, though ``ipaddress`` of Python 3.11 calls most of them global.
 _NEVER_PUBLIC: tuple[Network, ...] = (
+    IPv4Network("192.0.0.0/24"),
     IPv4Network("192.88.99.0/24"),
     IPv6Network("fec0::/10"),
     IPv6Network("64:ff9b:1::/48"),

@@ -76,8 +76,6 @@ def region_of_host(configuration: Configuration) -> str:
     global, and saying "EU" does not make it European. A model on this machine is self-hosted
     unless declared otherwise (it may be a tunnel).
     """
-    if not (configuration.base_url or configuration.vendor.base_url):
-        return configuration.declared_region or configuration.vendor.region
     host = configuration.parsed_base_url().host
     known = configuration.vendor.hosts.get(host)
     if known is not None:

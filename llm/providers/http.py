@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import ssl
 import time
@@ -40,6 +41,8 @@ CLOSE_SECONDS = 0.05
 MAX_BODY_BYTES = 16 * 1024 * 1024
 MAX_STREAM_BYTES = 256 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
+
+_SENDABLE = re.compile(r"[!-~](?:[ -~]*[!-~])?")  # a header's value, in plain ASCII
 
 _Item = TypeVar("_Item")
 
@@ -127,6 +130,12 @@ class Upstream:
             sent["content-type"] = "application/json"
         if self.sign is not None:
             sent.update(self.sign(method, url, sent, content))
+        # Checked here, since the library's own complaint would quote the key.
+        if not all(_SENDABLE.fullmatch(value) for value in sent.values()):
+            raise InvalidRequest(
+                f"The key or an option for {self.provider} holds characters that cannot be sent. "
+                "Set it again, without spaces or line ends."
+            )
         try:
             return httpx2.Request(
                 method,
@@ -135,10 +144,9 @@ class Upstream:
                 content=content or None,
                 extensions={"timeout": {"connect": CONNECT_SECONDS}},
             )
-        except (httpx2.InvalidURL, UnicodeEncodeError, ValueError) as error:
+        except (httpx2.InvalidURL, ValueError) as error:
             raise InvalidRequest(
-                f"The address, key or model for {self.provider} holds characters that cannot be "
-                "sent. Check the settings."
+                f"The address or model for {self.provider} cannot be part of a URL."
             ) from error
 
 

@@ -26,6 +26,7 @@ from llm.providers.base import (
     ToolCallDelta,
     Usage,
 )
+from llm.providers.configuration import SELF_HOSTED, Configuration
 from llm.providers.errors import RateLimited, Unavailable
 from llm.providers.simulated_answers import answer_to, value_for
 
@@ -52,6 +53,11 @@ class SimulatedProvider(ConfiguredProvider):
 
     Options: ``first_word_ms`` (300) and ``word_ms`` (25), the delays; 0 is as fast as it goes.
     """
+
+    @classmethod
+    def region(cls, configuration: Configuration) -> str:
+        """Nothing leaves this machine, whatever is declared."""
+        return SELF_HOSTED
 
     async def stream_events(
         self, messages: Sequence[ChatMessage], options: ChatOptions

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from llm.providers.addresses import allowed_networks
 from llm.providers.adapters import ConfiguredProvider
+from llm.providers.addresses import allowed_networks
 from llm.providers.configuration import Configuration
 from llm.providers.registry import build, vendor
 
