@@ -295,3 +295,5 @@ METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 LOGGING_CONFIG = "lexcustis.logs.configure"
+# Not empty, else Django would not call it, and tracebacks would print the values of variables.
+LOGGING = {"version": 1}
