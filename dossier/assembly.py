@@ -6,18 +6,18 @@ from django.conf import settings
 
 from dossier.collect import collect, one_snapshot
 from dossier.declarations import declarations_at
-from dossier.integrity import integrity_at
+from dossier.integrity import Progress, integrity_at
 from dossier.material import Material, Subject
 from dossier.models import Dossier, Kind
 from dossier.rendering import engine
 from orgs.models import Organisation
 
 
-def material_of(dossier: Dossier) -> Material:
+def material_of(dossier: Dossier, progress: Progress | None = None) -> Material:
     """The inputs of *dossier*, as they stood at its moment of statement (``as_of``)."""
-    if dossier.as_of is None:
-        raise ValueError("The moment of the statement is fixed when the work begins.")
-    integrity = integrity_at(dossier.organisation_id, dossier.as_of)
+    if dossier.as_of is None or dossier.checkpoint_size is None:
+        raise ValueError("Moment and checkpoint of the statement are fixed when the work begins.")
+    integrity = integrity_at(dossier.organisation_id, dossier.checkpoint_size, progress)
     with one_snapshot():
         return Material(
             number=str(dossier.pk),

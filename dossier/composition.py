@@ -78,7 +78,7 @@ def manifest(material: Material, document: Document, *, kind: Kind) -> dict[str,
     return {
         "format": f"lex-custis/{kind.value}_manifest/v1",
         "law_version": LAW_VERSION,
-        "dossier": _identity(material),
+        "dossier": identity(material),
         "sections": [section_json(section) for section in document.sections],
         "gaps": [
             {
@@ -94,7 +94,8 @@ def manifest(material: Material, document: Document, *, kind: Kind) -> dict[str,
     }
 
 
-def _identity(material: Material) -> dict[str, Any]:
+def identity(material: Material) -> dict[str, Any]:
+    """What every manifest of a dossier says about the dossier itself."""
     period = material.period
     return {
         "number": material.number,

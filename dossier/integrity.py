@@ -1,13 +1,27 @@
-"""The log's own state at the moment of the statement, as sections and the attestation need it."""
+"""The log's own state as of one checkpoint, as sections and the attestation need it.
+
+The checkpoint is chosen once, when the work on a dossier begins, and kept with it: a later attempt
+speaks of the same tree although the log has grown since.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 from uuid import UUID
 
+from audit.checkpoints import latest, verification_key
 from audit.logs import current_log
 from audit.models import Checkpoint
+from audit.state import ledger_state
+from audit.verification import Report, verify_log
+
+PATIENCE = timedelta(seconds=10)
+_PAUSE_SECONDS = 0.1
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +35,6 @@ class Integrity:
     size: int
     root: str
     checkpoint: str
-    checkpoint_size: int
     checkpoint_at: str
     verification_key: str
     anchoring: str
@@ -32,26 +45,58 @@ class Integrity:
     not_checked: tuple[str, ...]
 
 
-def integrity_at(organisation_id: UUID, as_of: datetime) -> Integrity:
-    """Verify the organisation's log and read its newest checkpoint up to *as_of*."""
+def choose_checkpoint(organisation_id: UUID, patience: timedelta = PATIENCE) -> int:
+    """The size of the checkpoint that a new dossier speaks of, 0 where there is none.
+
+    Waits a moment for the sealer, so that what was recorded just now is covered.
+    """
+    deadline = time.monotonic() + patience.total_seconds()
+    while ledger_state(organisation_id).backlog and time.monotonic() < deadline:
+        time.sleep(_PAUSE_SECONDS)
+    checkpoint = latest(organisation_id)
+    return checkpoint.size if checkpoint else 0
+
+
+def integrity_at(
+    organisation_id: UUID, checkpoint_size: int, progress: Progress | None = None
+) -> Integrity:
+    """Verify the organisation's log, and say what holds for its first *checkpoint_size* records."""
     log = current_log(organisation_id)
     checkpoint = (
-        Checkpoint.objects.filter(log_number=log.number, at__lte=as_of)
-        .order_by("-size", "-id")
+        Checkpoint.objects.filter(log_number=log.number, size=checkpoint_size)
+        .order_by("id")
         .first()
     )
+    report = verify_log(organisation_id, progress)
+    checked = min(report.entries_checked, checkpoint_size)
     return Integrity(
         origin=log.origin,
-        size=checkpoint.size if checkpoint else 0,
-        root=checkpoint.root_hex if checkpoint else "none",
+        size=checkpoint_size,
+        root=checkpoint.root_hex if checkpoint else "none: nothing is sealed yet",
         checkpoint=checkpoint.note if checkpoint else "",
-        checkpoint_size=checkpoint.size if checkpoint else 0,
         checkpoint_at=f"{checkpoint.at:%Y-%m-%d %H:%M:%S} UTC" if checkpoint else "never",
-        verification_key="none",
-        anchoring="not anchored externally",
-        verified=False,
-        entries_checked=0,
-        first_bad=None,
-        message="not verified",
-        not_checked=(),
+        verification_key=verification_key(),
+        anchoring=ledger_state(organisation_id).anchoring,
+        verified=report.valid and checked == checkpoint_size,
+        entries_checked=checked,
+        first_bad=_first_bad(report),
+        message=_message(report, checked, checkpoint_size),
+        not_checked=tuple(report.not_checked),
     )
+
+
+def _first_bad(report: Report) -> str | None:
+    bad = report.first_bad
+    return f"position {bad.position}, record {bad.record_id}" if bad else None
+
+
+def _message(report: Report, checked: int, size: int) -> str:
+    if report.first_bad is not None:
+        return f"Not valid: {_first_bad(report)}: {report.first_bad.reason}."
+    if not report.valid:
+        return f"Not valid: {' '.join(report.problems)}"
+    if checked < size:
+        return f"Not decided: {checked} of {size} records could be checked."
+    if not size:
+        return "Nothing to verify: no record is sealed yet."
+    return f"All {size} records up to the checkpoint fit the signed tree head."

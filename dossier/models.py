@@ -68,6 +68,8 @@ class Dossier(TenantModel):
     lease_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
     # The moment of the statement, fixed by the first attempt: later ones look at the same world.
     as_of = models.DateTimeField(_("status of"), null=True, blank=True, editable=False)
+    # The tree it speaks of, fixed at the same time.
+    checkpoint_size = models.PositiveBigIntegerField(null=True, blank=True, editable=False)
     file = models.FileField(_("file"), max_length=300, blank=True, editable=False)
     file_bytes = models.BigIntegerField(_("size"), null=True, blank=True, editable=False)
     file_sha256 = models.CharField(_("SHA-256"), max_length=64, blank=True, editable=False)

@@ -181,12 +181,10 @@ def _checkpoint(material: Material) -> Leaf:
         )
     evidence: Evidence = {
         "type": "checkpoint",
-        "size": state.checkpoint_size,
+        "size": state.size,
         "signed_at": state.checkpoint_at,
     }
-    return material.recorded(
-        f"{state.checkpoint_size} records, signed {state.checkpoint_at}", evidence
-    )
+    return material.recorded(f"{state.size} records, signed {state.checkpoint_at}", evidence)
 
 
 def _anchor(material: Material) -> Leaf:

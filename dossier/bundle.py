@@ -1,0 +1,209 @@
+"""The zip that an outsider gets: paper, manifests, records, proofs, and how to check them.
+
+Nothing in it depends on when or where it is packed: the same material gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.template.loader import render_to_string
+
+from dossier.assembly import material_of
+from dossier.composition import compose, identity, manifest
+from dossier.document import Section, section_json
+from dossier.law import LAW_VERSION
+from dossier.leaves import moment
+from dossier.material import Material
+from dossier.models import Dossier, Kind
+from dossier.rendering import Attachment, Renderer, printout
+from dossier.sections import data_flow, logbook, upstream
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold; the true dates are inside
+_REGULAR_FILE = 0o100644 << 16
+
+MEDIA = {
+    ".pdf": "application/pdf",
+    ".json": "application/json",
+    ".jsonl": "application/jsonl",
+    ".txt": "text/plain",
+    ".py": "text/x-python",
+}
+Reporter = Callable[[str, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A finished zip: where it is, how many bytes, and the SHA-256 of it and of its manifest."""
+
+    path: Path
+    size: int
+    sha256: str
+    manifest_sha256: str
+
+
+def build(dossier: Dossier, folder: Path, renderer: Renderer, report: Reporter) -> Bundle:
+    """Make the zip of *dossier* inside *folder*, which must be empty.
+
+    *report* is told stage and percent, and may raise to stop the work.
+    """
+    contents = folder / "contents"
+    contents.mkdir()
+    report("verifying the log", 5)
+    material = material_of(
+        dossier, lambda done, total: report("verifying the log", 5 + 35 * done // max(total, 1))
+    )
+    report("writing manifests", 40)
+    manifests = _manifests(material)
+    for name, data in manifests.items():
+        (contents / name).write_bytes(data)
+    report("setting pages", 60)
+    document = compose(material)
+    attachments = tuple(Attachment(name, _purpose(name), data) for name, data in manifests.items())
+    pdf = renderer.render(printout(material, document, attachments))
+    (contents / "dossier.pdf").write_bytes(pdf)
+    report("packing", 85)
+    _write_readme(material, contents)
+    manifest_sha256 = _write_manifest(material, contents)
+    path = folder / f"{file_name(material)}.zip"
+    _pack(contents, path)
+    report("publishing", 95)
+    return Bundle(path, path.stat().st_size, _sha256(path), manifest_sha256)
+
+
+def file_name(material: Material) -> str:
+    """``dossier_<organisation>_<first day>_<last day>``, the days without dashes."""
+    period = material.period
+    return f"dossier_{material.subject.slug}_{period.first:%Y%m%d}_{period.last:%Y%m%d}"
+
+
+# -- Manifests -------------------------------------------------------------------------------------
+
+
+def _manifests(material: Material) -> dict[str, bytes]:
+    """Every JSON member but MANIFEST.json, by its name in the zip."""
+    kind = material.kind
+    files: dict[str, Any] = {
+        f"{kind.value}_manifest.json": manifest(material, compose(material), kind=kind),
+        "metrics.json": _part(material, "metrics", logbook.usage(material)),
+        "integrity_attestation.json": _attestation(material),
+    }
+    if kind in (Kind.ART53, Kind.FULL):
+        files["provider_manifest.json"] = _part(
+            material, "provider_manifest", upstream.register(material)
+        )
+    if kind in (Kind.ART10, Kind.FULL):
+        files["data_flow_manifest.json"] = _part(
+            material, "data_flow_manifest", data_flow.statement(material)
+        )
+    return {name: to_json(content) for name, content in sorted(files.items())}
+
+
+def to_json(content: Any) -> bytes:
+    """JSON as every member has it: sorted, indented, UTF-8, one line feed at the end."""
+    text = json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True)
+    return f"{text}\n".encode()
+
+
+def _part(material: Material, name: str, section: Section) -> dict[str, Any]:
+    return {
+        "format": f"lex-custis/{name}/v1",
+        "law_version": LAW_VERSION,
+        "period_start": moment(material.period.opens),
+        "period_end": moment(material.period.closes),
+        "dossier": identity(material),
+        "section": section_json(section),
+    }
+
+
+def _attestation(material: Material) -> dict[str, Any]:
+    """What the service found when it verified its own log, and what that is worth."""
+    state = material.integrity
+    return {
+        **_part(material, "integrity_attestation", logbook.integrity(material)),
+        "verified": state.verified,
+        "total_entries": state.size,
+        "entries_checked": state.entries_checked,
+        "first_broken_at": state.first_bad,
+        "message": state.message,
+        "not_checked": list(state.not_checked),
+        "origin": state.origin,
+        "root": state.root,
+        "checkpoint": state.checkpoint,
+        "verification_key": state.verification_key,
+        "anchoring": state.anchoring,
+        "note": "Made by the system that it is about. Check it with verifier.py and a key that "
+        "you have from elsewhere.",
+    }
+
+
+def _purpose(name: str) -> str:
+    return {
+        "integrity_attestation.json": "State and verification of the audit log",
+        "metrics.json": "Usage statistics of the period",
+        "provider_manifest.json": "Models called, and what their makers publish",
+        "data_flow_manifest.json": "Where text was sent",
+    }.get(name, "The whole dossier as data")
+
+
+def _write_readme(material: Material, contents: Path) -> None:
+    names = sorted(path.name for path in contents.iterdir())
+    context = {"material": material, "names": names, "name": file_name(material)}
+    text = render_to_string("dossier/readme.txt", context)
+    (contents / "README.txt").write_text(text, encoding="utf-8", newline="\n")
+
+
+def _write_manifest(material: Material, contents: Path) -> str:
+    """MANIFEST.json: every member with its size and SHA-256. Returns its own SHA-256."""
+    members = [
+        {
+            "path": path.relative_to(contents).as_posix(),
+            "bytes": path.stat().st_size,
+            "sha256": _sha256(path),
+            "media": MEDIA.get(path.suffix, "application/octet-stream"),
+        }
+        for path in _members(contents)
+    ]
+    data = to_json(
+        {
+            "format": "lex-custis/manifest/v1",
+            "law_version": LAW_VERSION,
+            "dossier": identity(material),
+            "engine": dict(material.engine),
+            "signature": "none",
+            "files": members,
+        }
+    )
+    (contents / "MANIFEST.json").write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+# -- The zip ---------------------------------------------------------------------------------------
+
+
+def _members(contents: Path) -> list[Path]:
+    return sorted(path for path in contents.rglob("*") if path.is_file())
+
+
+def _pack(contents: Path, path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        for member in _members(contents):
+            name = f"{path.stem}/{member.relative_to(contents).as_posix()}"
+            info = zipfile.ZipInfo(name, _EPOCH)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.create_system = 3  # Unix, wherever it is packed
+            info.external_attr = _REGULAR_FILE
+            with member.open("rb") as source, archive.open(info, "w", force_zip64=True) as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,21 @@
+"""Celery's view of dossiers: find the work, call one function."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from celery import shared_task
+
+from dossier import production, scheduling
+
+
+@shared_task
+def tick() -> None:
+    """Look for schedules that are due and for dossiers that wait. Every minute."""
+    scheduling.tick()
+
+
+@shared_task
+def render(dossier_id: str) -> None:
+    """Make one dossier, unless it is made or being made."""
+    production.render(UUID(dossier_id))
