@@ -153,3 +153,4 @@ def _unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
 
 
 api.add_router("", "orgs.api.router")
+api.add_router("/audit", "audit.api.router")

@@ -1,0 +1,168 @@
+"""A period's records, with what proves that none is missing at either end.
+
+A slice holds every record between two signed heads: the last one before the period and the first
+one after it. The frontier at the first head (the roots of the perfect subtrees it is made of)
+folds to that head's root; extended by the records of the slice it gives the second head's root.
+So a record that is changed, left out or added anywhere between the two heads shows.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from audit.checkpoints import latest_of_log
+from audit.logs import current_log
+from audit.models import Checkpoint, Log, Position, Record, RecordIndex
+from audit.positions import positions_of
+from audit.records import write_time
+from audit.tree import StoredTree
+
+FORMAT = "lex-custis/slice/v1"
+RECORDS_FILE = "audit_log_period.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class SliceReport:
+    """What a slice holds: the records at positions ``first`` to ``end`` - 1."""
+
+    origin: str
+    first: int
+    end: int
+    records: int
+    records_in_period: int
+    kinds: dict[str, int]
+    checkpoint_before: Checkpoint | None
+    checkpoint_after: Checkpoint | None
+    unsealed_in_period: int
+
+
+def export_period(
+    organisation_id: UUID, start: datetime, end: datetime, folder: Path
+) -> SliceReport:
+    """Write the slice of the records that claim a time from *start* to before *end*.
+
+    Writes ``audit_log_period.jsonl``, one record a line in the order of the tree, and ``proofs/``
+    into *folder*. Records not yet sealed cannot be proved and are only counted.
+    """
+    log = current_log(organisation_id)
+    in_period = RecordIndex.objects.for_organisation(organisation_id).filter(
+        log_number=log.number, at__gte=start, at__lt=end
+    )
+    places, unsealed = _places(log, in_period.values_list("pk", flat=True))
+    before = _before(log, places[0]) if places else latest_of_log(log.number)
+    first = before.size if before else 0
+    after = _after(log, places[1] + 1) if places else before
+    last = after.size if after else first
+    _write_proofs(log, folder / "proofs", before, after, period=(start, end))
+    kinds: Counter[str] = Counter()
+    counted = 0
+    with (folder / RECORDS_FILE).open("wb") as file:
+        for data in records_between(log.number, first, last):
+            file.write(data + b"\n")
+            record = json.loads(data)
+            if write_time(start) <= record["at"] < write_time(end):
+                kinds[record["kind"]] += 1
+            counted += 1
+    return SliceReport(
+        origin=log.origin,
+        first=first,
+        end=last,
+        records=counted,
+        records_in_period=kinds.total(),
+        kinds=dict(sorted(kinds.items())),
+        checkpoint_before=before,
+        checkpoint_after=after,
+        unsealed_in_period=unsealed,
+    )
+
+
+def records_between(log_number: int, first: int, end: int) -> Iterator[bytes]:
+    """The canonical bytes of the records at positions *first* to *end* - 1, in order."""
+    rows = Position.objects.filter(
+        log_number=log_number, first__gt=first - 256, first__lt=end
+    ).order_by("first")
+    for row in rows.iterator(200):
+        ids = row.ids[max(first - row.first, 0) : end - row.first]
+        records = Record.objects.in_bulk(ids)
+        for record_id in ids:
+            yield bytes(records[record_id].bytes)
+
+
+def _places(log: Log, ids: Any) -> tuple[tuple[int, int] | None, int]:
+    """The smallest and the largest position of these records, and how many have none."""
+    lowest, highest, unsealed = None, None, 0
+    batch: list[UUID] = []
+
+    def flush() -> None:
+        nonlocal lowest, highest, unsealed
+        found = positions_of(log.number, batch)
+        # A head that is not signed yet proves nothing.
+        signed = [position for position in found.values() if position < log.signed_size]
+        unsealed += len(batch) - len(signed)
+        if signed:
+            lowest = min(signed) if lowest is None else min(lowest, *signed)
+            highest = max(signed) if highest is None else max(highest, *signed)
+        batch.clear()
+
+    for record_id in ids.order_by("at").iterator(2000):
+        batch.append(record_id)
+        if len(batch) == 2000:
+            flush()
+    if batch:
+        flush()
+    if lowest is None or highest is None:
+        return None, unsealed
+    return (lowest, highest), unsealed
+
+
+def _before(log: Log, position: int) -> Checkpoint | None:
+    checkpoints = Checkpoint.objects.filter(log_number=log.number, size__lte=position)
+    return checkpoints.order_by("-size", "-id").first()
+
+
+def _after(log: Log, size: int) -> Checkpoint | None:
+    checkpoints = Checkpoint.objects.filter(log_number=log.number, size__gte=size)
+    return checkpoints.order_by("size", "-id").first()
+
+
+def _write_proofs(
+    log: Log,
+    folder: Path,
+    before: Checkpoint | None,
+    after: Checkpoint | None,
+    *,
+    period: tuple[datetime, datetime],
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    tree = StoredTree(log.number)
+    first = before.size if before else 0
+    end = after.size if after else first
+    newest = latest_of_log(log.number)
+    notes = {"before": before, "after": after, "latest": newest}
+    for name, checkpoint in notes.items():
+        if checkpoint is not None:
+            (folder / f"checkpoint_{name}.txt").write_text(checkpoint.note, encoding="utf-8")
+    proof = {
+        "format": FORMAT,
+        "origin": log.origin,
+        "period": {"from": write_time(period[0]), "until": write_time(period[1])},
+        "first": first,
+        "end": end,
+        "frontier": _encoded(tree.frontier(first).hashes),
+        "consistency_to_latest": _encoded(tree.consistency_proof(end, newest.size))
+        if newest
+        else [],
+    }
+    (folder / "slice.json").write_text(json.dumps(proof, indent=1) + "\n", encoding="utf-8")
+
+
+def _encoded(hashes: list[bytes]) -> list[str]:
+    return [base64.b64encode(item).decode() for item in hashes]
