@@ -281,6 +281,11 @@ SEAL_PERIOD_SECONDS = env.float("SEAL_PERIOD_SECONDS", default=0.2)
 DEFAULT_LLM_PROVIDER = env.str(
     "DEFAULT_LLM_PROVIDER", default="simulated:sim-large" if DEMO else ""
 )
+DEFAULT_LLM_PROVIDER_KEY = env.str("DEFAULT_LLM_PROVIDER_KEY", default="")
+DEFAULT_LLM_PROVIDER_URL = env.str("DEFAULT_LLM_PROVIDER_URL", default="")
+DEFAULT_LLM_PROVIDER_REGION = env.str("DEFAULT_LLM_PROVIDER_REGION", default="unknown")
+# Certificate authorities to trust for providers beside the public ones: a PEM file, or nothing.
+PROVIDER_CA_FILE = env.str("PROVIDER_CA_FILE", default="")
 # Networks that a provider's base URL may point to although they are not public (a local model).
 PROVIDER_ALLOWED_NETWORKS = env.list(
     "PROVIDER_ALLOWED_NETWORKS", default=["127.0.0.0/8", "::1/128"] if DEMO else []

@@ -58,6 +58,10 @@ class Configuration:
     ca_file: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    def with_model(self, model: str) -> Configuration:
+        """The same, for another model."""
+        return replace(self, model=model)
+
     def parsed_base_url(self) -> BaseUrl:
         """The address to call. Raises :class:`~llm.providers.addresses.UnsafeAddress`.
 

@@ -49,7 +49,7 @@ MALFORMED = [
     "https://api.mistral.ai/v1/..",
     "https://api%2emistral.ai/",
     "https://①②⑦.⓪.⓪.①/",
-    "https://１２７.0.0.1/",
+    "https://１２７.0.0.1/",  # noqa: RUF001 - full-width digits are the point
     "https://127。0。0。1/",
     "https://ⓛocalhost/",
     "https://münchen.example/",

@@ -37,14 +37,10 @@ def plain(stream: bytes) -> list[ServerSentEvent]:
 
 pieces_of_streams = st.lists(
     st.sampled_from(
-        [b"data", b":", b" ", b"\n", b"\r", b"\r\n", b"\n\n", b"event: error\n", b"id: 1\n"]
-        + [
-            b"data: {}\n",
-            b": ping\n",
+        [
+            *(b"data", b":", b" ", b"\n", b"\r", b"\r\n", b"\n\n", b"event: error\n", b"id: 1\n"),
+            *(b"data: {}\n", b": ping\n", b"x", b"\xf0\x9f", b"retry:1\n"),
             "data: Grüße 🌍\n\n".encode(),
-            b"x",
-            b"\xf0\x9f",
-            b"retry:1\n",
         ]
     ),
     max_size=30,

@@ -1,0 +1,269 @@
+"""Which provider answers.
+
+The region policy comes first: a provider in a region that the organisation does not allow is
+refused before an adapter is made, so it never receives a byte, and nothing takes its place
+silently (promise P8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext as _
+
+from llm.models import ProviderSettings
+from llm.provider_settings import configuration_of
+from llm.providers import registry
+from llm.providers.addresses import UnsafeAddress, allowed_networks
+from llm.providers.base import BaseLLMProvider
+from llm.providers.configuration import Configuration
+from orgs.models import Organisation
+from orgs.tenancy import Tenant
+
+# ISO 3166-1 codes of the member states: whoever allows the EU allows each of them.
+EU_MEMBER_STATES = frozenset(
+    {
+        *("AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU"),
+        *("IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK"),
+    }
+)
+
+
+class NoRoute(Exception):
+    """No provider may answer. ``code`` is for programs, ``message`` for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderChoice:
+    """A provider as it is offered to a person; ``id`` is None for the instance's default.
+
+    ``reason`` says why it is not ``allowed``. ``models`` are those that may be chosen.
+    """
+
+    id: UUID | None
+    name: str
+    vendor: str
+    region: str
+    allowed: bool
+    reason: str
+    models: list[str]
+    default_model: str
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a call goes."""
+
+    provider: BaseLLMProvider
+    settings_id: UUID | None
+    name: str
+    model: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A provider that could answer: an organisation's row or the instance's default."""
+
+    row: ProviderSettings | None
+    name: str
+    vendor: str
+    region: str
+    models: list[str]
+    problem: str = ""
+
+    @property
+    def id(self) -> UUID | None:
+        return self.row.pk if self.row is not None else None
+
+    def is_allowed(self, organisation: Organisation) -> bool:
+        return not self.problem and region_is_allowed(self.region, organisation.allowed_regions)
+
+    def reason(self, organisation: Organisation) -> str:
+        if self.problem:
+            return self.problem
+        if not self.is_allowed(organisation):
+            return _forbidden(self, organisation)
+        return ""
+
+
+def choices(tenant: Tenant) -> list[ProviderChoice]:
+    """The providers that the organisation has enabled, the default first."""
+    organisation = tenant.organisation
+    offered = []
+    default_is_open = True
+    for candidate in _candidates(organisation):
+        allowed = candidate.is_allowed(organisation)
+        offered.append(
+            ProviderChoice(
+                id=candidate.id,
+                name=candidate.name,
+                vendor=candidate.vendor,
+                region=candidate.region,
+                allowed=allowed,
+                reason=candidate.reason(organisation),
+                models=candidate.models,
+                default_model=candidate.models[0] if candidate.models else "",
+                is_default=allowed and default_is_open,
+            )
+        )
+        default_is_open = default_is_open and not allowed
+    return offered
+
+
+def route(tenant: Tenant, *, settings_id: UUID | None = None, model: str | None = None) -> Route:
+    """The provider that answers, chosen by id, else by model, else the default.
+
+    Raises :class:`NoRoute` with the code ``provider_unknown``, ``provider_disabled``,
+    ``region_forbidden``, ``model_not_offered``, ``provider_misconfigured`` or ``no_provider``.
+    """
+    return _route(tenant.organisation, settings_id=settings_id, model=model)
+
+
+def get_llm_provider(organisation: Organisation) -> BaseLLMProvider:
+    """The organisation's default provider, else the instance's. Raises :class:`NoRoute`."""
+    return _route(organisation, settings_id=None, model=None).provider
+
+
+def region_is_allowed(region: str, allowed: list[str]) -> bool:
+    """Whether a policy lets text go to *region*.
+
+    A member state is in the EU, but "EU" is not in any one member state. An unknown region is
+    allowed only where the policy says "unknown".
+    """
+    return region in allowed or (region in EU_MEMBER_STATES and "EU" in allowed)
+
+
+def _route(organisation: Organisation, *, settings_id: UUID | None, model: str | None) -> Route:
+    if settings_id is not None:
+        candidate = _named(organisation, settings_id)
+    else:
+        candidate = _default(organisation, model)
+    if candidate.problem:
+        raise NoRoute("provider_misconfigured", candidate.problem)
+    if not candidate.is_allowed(organisation):
+        raise NoRoute("region_forbidden", _forbidden(candidate, organisation))
+    model = model or candidate.models[0]
+    if model not in candidate.models:
+        raise NoRoute(
+            "model_not_offered",
+            _("“%(model)s” is not among the models that your organisation offers at %(name)s.")
+            % {"model": model[:200], "name": candidate.name},
+        )
+    return _made(organisation, candidate, model)
+
+
+def _made(organisation: Organisation, candidate: _Candidate, model: str) -> Route:
+    configuration = (
+        configuration_of(candidate.row) if candidate.row is not None else default_configuration()
+    )
+    configuration = configuration.with_model(model)
+    # A vendor may run single models elsewhere, so the chosen one is judged again.
+    region = registry.region(configuration)
+    if not region_is_allowed(region, organisation.allowed_regions):
+        raise NoRoute("region_forbidden", _forbidden(candidate, organisation, region))
+    try:
+        provider = registry.build(configuration)
+    except UnsafeAddress as error:
+        raise NoRoute("provider_misconfigured", str(error)) from error
+    return Route(provider, candidate.id, candidate.name, model, provider.data_region)
+
+
+def _named(organisation: Organisation, settings_id: UUID) -> _Candidate:
+    row = ProviderSettings.objects.for_organisation(organisation.pk).filter(pk=settings_id).first()
+    if row is None:
+        raise NoRoute("provider_unknown", _("Your organisation has no such provider."))
+    if not row.is_enabled:
+        raise NoRoute(
+            "provider_disabled",
+            _("%(name)s is switched off. An administrator can switch it on.") % {"name": row.name},
+        )
+    return _of_row(row)
+
+
+def _default(organisation: Organisation, model: str | None) -> _Candidate:
+    candidates = list(_candidates(organisation))
+    if not candidates:
+        raise NoRoute(
+            "no_provider",
+            _("Your organisation has no provider yet. An administrator can add one."),
+        )
+    if model is not None:
+        candidates = [c for c in candidates if model in c.models] or candidates
+    allowed = (c for c in candidates if c.is_allowed(organisation))
+    return next(allowed, candidates[0])
+
+
+def _candidates(organisation: Organisation) -> Iterator[_Candidate]:
+    """The organisation's enabled providers by priority; without any, the instance's default."""
+    rows = list(
+        ProviderSettings.objects.for_organisation(organisation.pk)
+        .filter(is_enabled=True)
+        .order_by("priority", "name")
+    )
+    yield from map(_of_row, rows)
+    if not rows and settings.DEFAULT_LLM_PROVIDER:
+        configuration = default_configuration()
+        yield _Candidate(
+            None,
+            configuration.name,
+            configuration.vendor.key,
+            registry.region(configuration),
+            [configuration.model],
+        )
+
+
+def _of_row(row: ProviderSettings) -> _Candidate:
+    try:
+        region = registry.region(configuration_of(row, with_key=False))
+    except (registry.UnknownVendor, UnsafeAddress) as error:
+        return _Candidate(row, row.name, row.vendor, "unknown", row.models_offered, str(error))
+    return _Candidate(row, row.name, row.vendor, region, row.models_offered)
+
+
+def default_configuration() -> Configuration:
+    """The instance's default provider, from the environment."""
+    vendor_key, _separator, model = settings.DEFAULT_LLM_PROVIDER.partition(":")
+    try:
+        vendor = registry.vendor(vendor_key)
+    except registry.UnknownVendor as error:
+        raise ImproperlyConfigured(f"DEFAULT_LLM_PROVIDER: {error}") from error
+    if not model:
+        raise ImproperlyConfigured(
+            "DEFAULT_LLM_PROVIDER must be 'vendor:model', such as 'mistral:mistral-large-latest'."
+        )
+    return Configuration(
+        vendor=vendor,
+        identity="default",
+        name=vendor.name,
+        model=model,
+        base_url=settings.DEFAULT_LLM_PROVIDER_URL,
+        key=settings.DEFAULT_LLM_PROVIDER_KEY,
+        declared_region=settings.DEFAULT_LLM_PROVIDER_REGION,
+        networks=allowed_networks(settings.PROVIDER_ALLOWED_NETWORKS),
+        ca_file=settings.PROVIDER_CA_FILE,
+    )
+
+
+def _forbidden(candidate: _Candidate, organisation: Organisation, region: str = "") -> str:
+    region = region or candidate.region
+    allowed = ", ".join(organisation.allowed_regions) or _("no region")
+    if region == "unknown":
+        return _(
+            "Where %(name)s processes text is not known, and your organisation allows only: "
+            "%(allowed)s. Nothing was sent."
+        ) % {"name": candidate.name, "allowed": allowed}
+    return _(
+        "%(name)s processes text in “%(region)s”, and your organisation allows only: %(allowed)s. "
+        "Nothing was sent."
+    ) % {"name": candidate.name, "region": region, "allowed": allowed}
