@@ -41,7 +41,8 @@ class ProviderSettings(TenantModel):
     )
     name = models.CharField(_("name"), max_length=100, help_text=_("Shown to people who chat."))
     vendor = models.CharField(_("vendor"), max_length=40)
-    base_url = models.URLField(
+    # Plain text: llm.providers.addresses reads it, once and more strictly than a URL field.
+    base_url = models.CharField(
         _("base URL"), max_length=500, blank=True, help_text=_("Empty: the vendor's own address.")
     )
     key = models.BinaryField(_("key"), blank=True, default=b"", editable=False)

@@ -166,8 +166,14 @@ def adapter_of(row: ProviderSettings) -> ConfiguredProvider:
 
 
 def region_of(row: ProviderSettings) -> str:
-    """Where *row* processes: what is known of the host first, what was declared second."""
-    return registry.region(configuration_of(row, with_key=False))
+    """Where *row* processes: what is known of the host first, what was declared second.
+
+    Unknown where the row cannot be read, for instance since its plug-in is gone.
+    """
+    try:
+        return registry.region(configuration_of(row, with_key=False))
+    except (registry.UnknownVendor, UnsafeAddress):
+        return UNKNOWN
 
 
 async def check(provider: ConfiguredProvider, *, chat: bool = False) -> Check:

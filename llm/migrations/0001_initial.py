@@ -106,7 +106,7 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=orgs.identifiers.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('name', models.CharField(help_text='Shown to people who chat.', max_length=100, verbose_name='name')),
                 ('vendor', models.CharField(max_length=40, verbose_name='vendor')),
-                ('base_url', models.URLField(blank=True, help_text="Empty: the vendor's own address.", max_length=500, verbose_name='base URL')),
+                ('base_url', models.CharField(blank=True, help_text="Empty: the vendor's own address.", max_length=500, verbose_name='base URL')),
                 ('key', models.BinaryField(blank=True, default=b'', verbose_name='key')),
                 ('key_hint', models.CharField(blank=True, editable=False, max_length=4, verbose_name='key ends in')),
                 ('key_changed_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='key set')),
