@@ -152,11 +152,14 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_MAX_MEMORY_PER_CHILD = 600_000  # KiB; WeasyPrint keeps what it once needed
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_IMPORTS = ["audit.anchor_tasks"]
 # Redis is a doorbell: each tick only looks into PostgreSQL for what is due.
 CELERY_BEAT_SCHEDULE = {
     "close-interrupted-inferences": {"task": "llm.tasks.close_interrupted", "schedule": 15.0},
     "look-for-due-dossiers": {"task": "dossier.tasks.tick", "schedule": 60.0},
     "keep-ledger": {"task": "audit.tasks.keep_ledger", "schedule": 300.0},
+    "anchor-heads": {"task": "audit.anchor_tasks.anchor_heads", "schedule": 60.0},
+    "mail-heads": {"task": "audit.anchor_tasks.mail_heads", "schedule": 3600.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "celerybeat-schedule")
 
@@ -274,6 +277,15 @@ if not LEDGER_HOST:
 # Where the signer keeps its key and the last head it signed. Never restore it from a backup.
 SIGNER_HOME = Path(env.str("SIGNER_HOME", default=str(HOME / "signer")))
 SEAL_PERIOD_SECONDS = env.float("SEAL_PERIOD_SECONDS", default=0.2)
+# Who vouches for heads from outside. Time-stamping authorities (RFC 3161), as a JSON list:
+# [{"url": "https://…", "ca_file": "/etc/…/root.pem", "qualified": false}]
+ANCHOR_AUTHORITIES = env.json("ANCHOR_AUTHORITIES", default=[])
+# Witnesses (C2SP tlog-witness), as a JSON list: [{"url": "https://…", "vkey": "name+id+key"}]
+ANCHOR_WITNESSES = env.json("ANCHOR_WITNESSES", default=[])
+# Each of them is asked about a log so often at most, and only where its head has moved.
+ANCHOR_PERIOD_SECONDS = env.int("ANCHOR_PERIOD_SECONDS", default=3600)
+# Whether each month's first head is mailed to the organisations' officers and auditors.
+HEAD_MAIL = env.bool("HEAD_MAIL", default=not DEMO)
 
 # -- Providers ----------------------------------------------------------------------------------
 
