@@ -17,6 +17,8 @@ from django.contrib.admin import RelatedOnlyFieldListFilter
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.functional import Promise
+from django.utils.text import capfirst
 
 from orgs.models import Organisation, User
 from orgs.roles import Permission
@@ -29,6 +31,7 @@ else:
     _ModelAdmin = admin.ModelAdmin
     _ModelForm = forms.ModelForm
 
+Words = str | Promise
 _REFUSAL = "_admin_refusal"
 # What Django's own filters ask for; none of these reaches beyond the field itself.
 _FILTER_LOOKUPS = ("exact", "in", "isnull", "gte", "lt", "id__exact")
@@ -71,6 +74,8 @@ class DomainModelAdmin(_ModelAdmin):
     list_per_page = 50
     show_full_result_count = False
     view_on_site = False
+    list_intro: Words = ""
+    """One or two sentences above the list: what these rows are and what can be done with them."""
 
     # -- What subclasses implement ---------------------------------------------------------------
 
@@ -157,6 +162,24 @@ class DomainModelAdmin(_ModelAdmin):
         actions = super().get_actions(request)
         actions.pop("delete_selected", None)
         return actions
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list under the name of what it lists, with a word on what that is."""
+        title = capfirst(self.opts.verbose_name_plural)
+        context = {"title": title, "intro": self.list_intro, **(extra_context or {})}
+        return super().changelist_view(request, context)
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """One button that saves, and the row's own name as the title."""
+        context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
+        row = context.get("original")
+        if row is not None:
+            context |= {"title": str(row), "subtitle": None}
+        return super().render_change_form(request, context, *args, **kwargs)
 
     # -- No second history beside the audit log --------------------------------------------------
 

@@ -10,3 +10,22 @@
     toggle.setAttribute("aria-expanded", String(open));
   });
 })();
+
+// A running verification: ask how far it is, and show the result when it has ended.
+(() => {
+  const card = document.querySelector("[data-verification]");
+  if (!card) return;
+  const ask = async () => {
+    const answer = await fetch(card.dataset.verification, { headers: { Accept: "application/json" } });
+    const state = answer.ok ? await answer.json() : { running: false };
+    if (!state.running) {
+      location.reload();
+      return;
+    }
+    card.querySelector("progress").value = state.total ? (100 * state.checked) / state.total : 0;
+    card.querySelector("[data-checked]").textContent = state.checked;
+    card.querySelector("[data-total]").textContent = state.total;
+    setTimeout(ask, 500);
+  };
+  setTimeout(ask, 500);
+})();

@@ -1,0 +1,123 @@
+"""What stands in the admin's left column, in the words of the people who work there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from lexcustis.admin_site import LexCustisAdminSite
+
+Words = str | Promise
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the column."""
+
+    label: Words
+    address: str
+    icon: str
+    is_current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Some lines under one heading."""
+
+    heading: Words
+    entries: list[Entry]
+
+
+# Heading, then (label, registered model or named page of the admin, icon).
+_PLAN: list[tuple[Words, list[tuple[Words, str, str]]]] = [
+    ("", [(_("Today"), "index", "today")]),
+    (
+        _("Evidence"),
+        [
+            (_("Audit log"), "audit.recordindex", "record"),
+            (_("Proof of the log"), "audit_log", "mark"),
+            (_("Dossiers"), "dossier.dossier", "dossier"),
+        ],
+    ),
+    (
+        _("Models"),
+        [
+            (_("Inferences"), "llm.inference", "ai"),
+            (_("Providers"), "llm.providersettings", "server"),
+        ],
+    ),
+    (
+        _("Organisation"),
+        [
+            (_("Members"), "orgs.membership", "people"),
+            (_("API keys"), "orgs.apikey", "key"),
+            (_("Organisation"), "orgs.organisation", "building"),
+        ],
+    ),
+]
+_OPERATION: list[tuple[Words, str, str]] = [
+    (_("Organisations"), "orgs.organisation", "building"),
+    (_("People"), "orgs.user", "user"),
+]
+
+
+def navigation(site: LexCustisAdminSite, request: HttpRequest) -> list[Group]:
+    """The groups of pages that this person may see.
+
+    A page that the plan does not name stands under its app's name, so that none is lost.
+    """
+    offered = _offered(site, request)
+    has_tenant = bool(request.tenant)  # type: ignore[attr-defined]
+    plan = [(heading, lines) for heading, lines in _PLAN if has_tenant or not heading]
+    if getattr(request.user, "is_superuser", False):
+        plan.append((_("Operation"), _OPERATION))
+    groups = [(heading, _entries(lines, offered)) for heading, lines in plan]
+    named = {name for _heading, lines in [*_PLAN, ("", _OPERATION)] for _l, name, _i in lines}
+    groups += [
+        (app["name"], [Entry(capfirst(model["name"]), model["admin_url"], "list")])
+        for app in site.get_app_list(request)
+        for model in app["models"]
+        if model["model"]._meta.label_lower not in named and model["admin_url"]
+    ]
+    current = _current(request.path, [entry for _h, entries in groups for entry in entries])
+    return [
+        Group(heading, [_marked(entry, current) for entry in entries])
+        for heading, entries in groups
+        if entries
+    ]
+
+
+def _offered(site: LexCustisAdminSite, request: HttpRequest) -> Mapping[str, str]:
+    """Addresses of the pages that the person may see, by model or by name."""
+    addresses = {"index": reverse("admin:index")}
+    for model, model_admin in site._registry.items():
+        if model_admin.has_view_permission(request):
+            options = model._meta
+            name = f"admin:{options.app_label}_{options.model_name}_changelist"
+            addresses[options.label_lower] = reverse(name)
+    if "audit.recordindex" in addresses:
+        addresses["audit_log"] = reverse("admin:audit_log")
+    return addresses
+
+
+def _entries(lines: list[tuple[Any, str, str]], offered: Mapping[str, str]) -> list[Entry]:
+    return [Entry(label, offered[name], icon) for label, name, icon in lines if name in offered]
+
+
+def _current(path: str, entries: list[Entry]) -> str:
+    """The longest address that the path lies under; the start page only for itself."""
+    index = reverse("admin:index")
+    under = [e.address for e in entries if path.startswith(e.address) and e.address != index]
+    return max(under, key=len, default=index if path == index else "")
+
+
+def _marked(entry: Entry, current: str) -> Entry:
+    return Entry(entry.label, entry.address, entry.icon, entry.address == current)

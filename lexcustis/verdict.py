@@ -1,0 +1,119 @@
+"""The one line on the start page: all is well, or what needs attention and where to go for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+if TYPE_CHECKING:
+    from audit.state import LedgerState
+    from lexcustis.dashboard import Dossiers, Provider
+    from orgs.models import Organisation
+
+VERIFICATION_IS_OLD_AFTER = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that needs attention: ``level`` is ``warn`` or ``bad``."""
+
+    level: str
+    text: str
+    address: str = ""
+    act: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The findings, worst first."""
+
+    findings: list[Finding]
+
+    @property
+    def level(self) -> str:
+        """``good``, ``warn`` or ``bad``, after the worst finding."""
+        return self.findings[0].level if self.findings else "good"
+
+    @property
+    def headline(self) -> str:
+        """The answer to “are we all right?”, in words."""
+        if not self.findings:
+            return _("All is well")
+        count = len(self.findings)
+        if self.level == "bad":
+            return ngettext("Something is wrong", "%(count)d things need you", count) % {
+                "count": count
+            }
+        return ngettext("One thing needs attention", "%(count)d things need attention", count) % {
+            "count": count
+        }
+
+
+def judge(
+    organisation: Organisation,
+    log: LedgerState | None,
+    providers: Sequence[Provider] | None,
+    dossiers: Dossiers | None,
+) -> Verdict:
+    """Weigh what was collected; what the person may not see does not count."""
+    findings = [
+        *_of_organisation(organisation),
+        *(_of_log(log) if log else []),
+        *(_of_providers(providers) if providers is not None else []),
+        *(_of_dossiers(dossiers) if dossiers else []),
+    ]
+    return Verdict(sorted(findings, key=lambda finding: finding.level != "bad"))
+
+
+def _of_organisation(organisation: Organisation) -> list[Finding]:
+    if not organisation.is_paused:
+        return []
+    reason = organisation.pause_reason
+    return [Finding("warn", _("Paused: no model is used. Reason: %(reason)s") % {"reason": reason})]
+
+
+def _of_log(log: LedgerState) -> list[Finding]:
+    page = reverse("admin:audit_log")
+    findings = [Finding("bad", problem, page, _("See the log")) for problem in log.problems]
+    checked = log.last_verification
+    if checked is None:
+        findings.append(Finding("warn", _("The log was never verified."), page, _("Verify now")))
+    elif checked.checked_at and timezone.now() - checked.checked_at > VERIFICATION_IS_OLD_AFTER:
+        text = _("The log was last verified more than a week ago.")
+        findings.append(Finding("warn", text, page, _("Verify now")))
+    return findings
+
+
+def _of_providers(providers: Sequence[Provider]) -> list[Finding]:
+    page = reverse("admin:llm_providersettings_changelist")
+    findings = [
+        Finding(
+            "warn",
+            _("%(failed)d of %(calls)d calls to %(name)s failed within 24 hours.")
+            % {"failed": provider.failed, "calls": provider.calls, "name": provider.name},
+            page,
+            _("Look at it"),
+        )
+        for provider in providers
+        if provider.is_usable and provider.is_failing
+    ]
+    if not any(provider.is_usable for provider in providers):
+        text = _("No provider can be used: none is enabled in a region that you allow.")
+        findings.append(Finding("bad", text, page, _("Set one up")))
+    return findings
+
+
+def _of_dossiers(dossiers: Dossiers) -> list[Finding]:
+    if not dossiers.failed:
+        return []
+    count = len(dossiers.failed)
+    text = ngettext("A dossier failed.", "%(count)d dossiers failed.", count) % {"count": count}
+    address = reverse("admin:dossier_dossier_changelist") + "?state__exact=failed"
+    return [Finding("bad", text, address, _("See why"))]
