@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import template
-from django.forms import BaseForm, BoundField, CheckboxInput
+from django.forms import BaseForm, BoundField, CheckboxInput, CheckboxSelectMultiple
 from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -30,7 +30,12 @@ def form_field(field: BoundField) -> SafeString:
     """One field; its help and errors are tied to the input by ``aria-describedby``."""
     widget = field.field.widget
     is_check = isinstance(widget, CheckboxInput)
-    attributes: dict[str, Any] = {} if is_check else {"class": "input"}
+    is_group = isinstance(widget, CheckboxSelectMultiple)
+    attributes: dict[str, Any] = {"class": "choices" if is_group else "input"}
+    if is_group:
+        attributes |= {"role": "group", "aria-label": field.label}
+    elif is_check:
+        attributes = {}
     described = [f"{field.id_for_label}-help"] if field.help_text else []
     if field.errors:
         attributes["aria-invalid"] = "true"
@@ -39,5 +44,10 @@ def form_field(field: BoundField) -> SafeString:
         attributes["aria-describedby"] = " ".join(described)
     return render_to_string(
         "_field.html",
-        {"field": field, "is_check": is_check, "input": field.as_widget(attrs=attributes)},
+        {
+            "field": field,
+            "is_check": is_check,
+            "is_group": is_group,
+            "input": field.as_widget(attrs=attributes),
+        },
     )

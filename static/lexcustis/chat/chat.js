@@ -36,7 +36,7 @@ function ask(text) {
 }
 
 function retry(answer) {
-  begin({ instead: answer, request: { message: "", retry_of: answer.dataset.message } });
+  begin({ instead: answer, request: { retry_of: answer.dataset.message } });
 }
 
 function branch(prompt, text) {
@@ -84,17 +84,22 @@ function failed(error, { prompt, instead, started: start, request }) {
   finish();
   say("");
   if (start) {
-    settle(start.message_id).then(() => report(error, () => retry(last())));
+    settle(start.message_id).then(() => {
+      report(error, () => retry(last()));
+      follower.jump();
+    });
     return;
   }
   document.getElementById("welcome")?.removeAttribute("hidden");
   if (instead) {
     report(error, () => begin({ request, prompt, instead: again(instead) }));
+    follower.jump();
     return;
   }
   composer.give(prompt);
   composer.focus();
   report(error, () => document.getElementById("composer").requestSubmit());
+  follower.jump();
 }
 
 const again = (element) => document.getElementById(element.id) ?? element;
@@ -217,5 +222,5 @@ startKeyboard({
 
 startSidebar();
 enhance(transcript);
-follower.jump();
+if (last()) follower.jump();
 watchRunning();

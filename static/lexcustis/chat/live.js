@@ -9,10 +9,11 @@ export class LiveText {
     this.container = container;
     this.drawn = drawn;
     this.text = "";
-    this.block = ""; // the source of the block that is still growing
-    this.element = null;
+    this.pending = ""; // arrived, not yet read
+    this.tail = ""; // the line that is still growing
+    this.block = ""; // the whole lines of the block that is still growing
+    this.element = null; // shows block and tail
     this.fence = null;
-    this.pending = "";
     this.frame = 0;
   }
 
@@ -27,28 +28,23 @@ export class LiveText {
   flush() {
     cancelAnimationFrame(this.frame);
     this.frame = 0;
-    const lines = (this.block + this.pending).split("\n");
+    const lines = (this.tail + this.pending).split("\n");
     this.pending = "";
-    this.block = "";
-    const last = lines.pop();
+    this.tail = lines.pop();
     for (const line of lines) this.line(line);
-    this.block += last;
-    this.draw();
+    this.draw(this.block + this.tail);
     this.drawn();
   }
 
   line(line) {
     const fence = FENCE.exec(line);
     if (this.fence) {
-      if (fence && fence[1].startsWith(this.fence) && !fence[2]) this.close({ upTo: line });
+      if (fence?.[1].startsWith(this.fence) && !fence[2]) this.close();
       else this.block += `${line}\n`;
-    } else if (fence && !this.block) {
-      this.fence = fence[1];
-      this.block = `${line}\n`;
     } else if (line.trim() === "") {
       this.close();
     } else if (fence || /^#{1,6} /.test(line)) {
-      this.close();
+      if (this.block) this.close();
       this.block = `${line}\n`;
       if (fence) this.fence = fence[1];
       else this.close();
@@ -58,15 +54,19 @@ export class LiveText {
   }
 
   close() {
-    this.draw();
+    this.draw(this.block);
     this.block = "";
     this.element = null;
     this.fence = null;
   }
 
-  draw() {
-    if (!this.block) return;
-    const drawn = this.fence ? code(this.block) : prose(this.block);
+  draw(block) {
+    if (!block) {
+      this.element?.remove();
+      this.element = null;
+      return;
+    }
+    const drawn = this.fence ? code(block) : prose(block);
     if (this.element) this.element.replaceWith(drawn);
     else this.container.append(drawn);
     this.element = drawn;

@@ -10,7 +10,7 @@ export class Follower {
     scroller.addEventListener("scroll", () => this.look(), { passive: true });
     button.addEventListener("click", () => this.jump());
     new ResizeObserver(() => this.follow()).observe(scroller);
-    this.jump();
+    this.look();
   }
 
   look() {
