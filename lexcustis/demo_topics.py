@@ -74,8 +74,8 @@ INSURER: Sequence[Topic] = (
     ),
     (
         (
-            "Give me an overview of what a customer should do in the first hour after a water leak, "
-            "for our page on {product} insurance."
+            "Give me an overview of what a customer should do in the first hour after a water "
+            "leak, for our page on {product} insurance."
         ),
         "Turn it into five steps of at most twelve words each.",
     ),
@@ -85,23 +85,24 @@ INSURER: Sequence[Topic] = (
     ),
     (
         (
-            "Write a Python function that checks whether a policy number has our format: two letters, "
-            "six digits and a check digit modulo 97."
+            "Write a Python function that checks whether a policy number has our format: two "
+            "letters, six digits and a check digit modulo 97."
         ),
         "Add tests for the borders.",
         "Explain the check digit in two sentences for the documentation.",
     ),
     (
         (
-            "Draft a reply to a complaint: the customer in {city} waited {number} days for an answer "
-            "about a {product} claim. Apologise without admitting liability."
+            "Draft a reply to a complaint: the customer in {city} waited {number} days for an "
+            "answer about a {product} claim. Apologise without admitting liability."
         ),
         "The tone is too stiff. Try again, warmer.",
     ),
     (
         (
-            "Summarise the key points for the management meeting: the {team} backlog fell by {number} "
-            "per cent in {month}. Two people joined. The phone queue is still too long on Mondays."
+            "Summarise the key points for the management meeting: the {team} backlog fell by "
+            "{number} per cent in {month}. Two people joined. The phone queue is still too long on "
+            "Mondays."
         ),
     ),
     (
@@ -118,15 +119,15 @@ INSURER: Sequence[Topic] = (
     ),
     (
         (
-            "Prepare a short comparison of our {product} terms with a typical competitor, structured "
-            "by cover, limits, deductible and service."
+            "Prepare a short comparison of our {product} terms with a typical competitor, "
+            "structured by cover, limits, deductible and service."
         ),
         "Where would we have to be careful with such a comparison in advertising?",
     ),
     (
         (
-            "Write an announcement for the intranet: from {month} on, AI answers in the chat carry a "
-            "record number, and anyone may report an answer that is wrong."
+            "Write an announcement for the intranet: from {month} on, AI answers in the chat carry "
+            "a record number, and anyone may report an answer that is wrong."
         ),
         "Translate it into German.",
         "And into French, please.",
@@ -138,8 +139,8 @@ INSURER: Sequence[Topic] = (
     ),
     (
         (
-            "Draft a retention table for correspondence about {product} contracts: kind of document, "
-            "period, reason."
+            "Draft a retention table for correspondence about {product} contracts: kind of "
+            "document, period, reason."
         ),
         "Which of these would you have checked by legal first?",
     ),
@@ -158,8 +159,8 @@ INSURER: Sequence[Topic] = (
     ("Explain what a bordereau is and which columns ours for {product} should have.",),
     (
         (
-            "Write an e-mail to a garage in {city} asking for a corrected estimate: the labour rate "
-            "is {number} per cent above the agreed one."
+            "Write an e-mail to a garage in {city} asking for a corrected estimate: the labour "
+            "rate is {number} per cent above the agreed one."
         ),
         "Add that we would like to keep working with them.",
     ),
@@ -180,8 +181,8 @@ INSURER: Sequence[Topic] = (
 HAULIER: Sequence[Topic] = (
     (
         (
-            "Draft an e-mail to a customer in {city}: the delivery of {goods} is {number} hours late "
-            "because of {carrier}."
+            "Draft an e-mail to a customer in {city}: the delivery of {goods} is {number} hours "
+            "late because of {carrier}."
         ),
         "Offer two new time windows.",
     ),

@@ -13,13 +13,15 @@ from datetime import timedelta
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db.models import Avg, Count, Max
+from django.db.models import Avg, Count, Max, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from audit.models import Log, SealState
+from dossier.models import Dossier
 from llm.models import Inference
 
 WINDOW = timedelta(minutes=5)
@@ -34,6 +36,8 @@ class InstanceCollector(Collector):
         version.add_metric([settings.VERSION], 1)
         yield version
         yield from _inferences()
+        yield from _ledger()
+        yield from _dossiers()
 
     def describe(self) -> list[Metric]:
         """Nothing in advance: asking would read the database at registration."""
@@ -66,8 +70,40 @@ def _inferences() -> Iterator[Metric]:
     yield first_token
 
 
-def _recent(**conditions: object):  # type: ignore[no-untyped-def]
-    return Inference.unscoped.filter(**conditions)  # figures of the whole instance, no rows
+def _ledger() -> Iterator[Metric]:
+    sealed = GaugeMetricFamily("lexcustis_ledger_sealed_records", "Records with their place.")
+    signed = GaugeMetricFamily("lexcustis_ledger_signed_records", "Records under a signed head.")
+    totals = Log.unscoped.aggregate(  # one sum over all logs, no log by itself
+        sealed=Sum("size"), signed=Sum("signed_size")
+    )
+    sealed.add_metric([], totals["sealed"] or 0)
+    signed.add_metric([], totals["signed"] or 0)
+    yield sealed
+    yield signed
+    looked = GaugeMetricFamily(
+        "lexcustis_sealer_last_look_seconds", "How long ago the sealer looked for records."
+    )
+    state = SealState.objects.order_by("looked_at").first()
+    if state is not None:
+        looked.add_metric([], (timezone.now() - state.looked_at).total_seconds())
+    yield looked
+
+
+def _dossiers() -> Iterator[Metric]:
+    family = GaugeMetricFamily("lexcustis_dossiers", "Dossiers by state.", labels=["state"])
+    counts = Dossier.unscoped.values("state").annotate(  # figures of the whole instance, no rows
+        rows=Count("pk")
+    )
+    for row in counts.order_by("state"):
+        family.add_metric([row["state"]], row["rows"])
+    yield family
+
+
+def _recent(**conditions: object) -> QuerySet[Inference]:
+    found: QuerySet[Inference] = Inference.unscoped.filter(  # figures of the instance, no rows
+        **conditions
+    )
+    return found
 
 
 REGISTRY = CollectorRegistry()

@@ -30,7 +30,8 @@ class Command(BaseCommand):
         try:
             self._step("database up to date", lambda: call_command("migrate", verbosity=0))
         except OperationalError as error:
-            raise CommandError(f"The database cannot be reached: {' '.join(str(error).split())}") from error
+            reason = " ".join(str(error).split())
+            raise CommandError(f"The database cannot be reached: {reason}") from error
         self._step("static files collected", _collect_static_files)
         if settings.DEMO and not options["no_demo"]:
             self._step("demo data there", lambda: call_command("demo", stdout=StringIO()))
