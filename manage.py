@@ -3,8 +3,12 @@
 
 import os
 import sys
+from pathlib import Path
 
 if __name__ == "__main__":
+    from lexcustis.instance import join_running
+
+    join_running(Path(__file__).resolve().parent)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lexcustis.settings")
     from django.core.management import execute_from_command_line
 

@@ -40,10 +40,6 @@ _TOPICS = {DEMO_ORGANISATION: INSURER, DEMO_OTHER_ORGANISATION: HAULIER}
 _LATEST = timedelta(minutes=12)  # before now: the visitor's own question is the newest
 
 
-class NotOnlyTheDemo(Exception):
-    """The instance holds more than the demo, and records cannot be taken out of a log."""
-
-
 def is_seeded() -> bool:
     """Whether the demo's organisations are there."""
     return Organisation.objects.filter(slug__in=DEMO_ORGANISATIONS).exists()

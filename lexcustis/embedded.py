@@ -143,6 +143,13 @@ def servers(
             server.stop()
 
 
+def remove_data(home: Path) -> None:
+    """Delete the data of both servers under *home*; they must not run."""
+    refuge = _refuge(home)
+    for folder in (home / "postgres", home / "valkey", refuge):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def is_embedded(address: object) -> bool:
     """Whether a database's or broker's address leads to a server that this module started."""
     return f"/{_RUN_FOLDER_MARK}" in str(address)
@@ -179,14 +186,18 @@ def _reachable(home: Path, package: Path, account: pwd.struct_passwd) -> tuple[P
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
     if _can_enter(existing, account) and _can_enter(package / "pginstall", account):
         return home, package
-    digest = hashlib.sha256(str(home).encode()).hexdigest()[:12]
-    refuge = Path("/var/tmp") / f"lexcustis-{digest}"  # noqa: S108 - its own, 0700 inside
+    refuge = _refuge(home)
     _owned_folder(refuge, account)
     # The wheel keeps its shared libraries in a folder beside the package.
     for folder in package.parent.glob(f"{package.name}*"):
         if folder.suffix != ".dist-info" and not (refuge / folder.name).exists():
             shutil.copytree(folder, refuge / folder.name, symlinks=True)
     return refuge, refuge / package.name
+
+
+def _refuge(home: Path) -> Path:
+    digest = hashlib.sha256(str(home).encode()).hexdigest()[:12]
+    return Path("/var/tmp") / f"lexcustis-{digest}"  # noqa: S108 - its own, 0700 inside
 
 
 def _can_enter(folder: Path, account: pwd.struct_passwd) -> bool:

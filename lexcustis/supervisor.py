@@ -7,8 +7,6 @@ must know stands in one block; what went wrong stands in one line that says what
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import signal
 import socket
@@ -17,13 +15,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import environ
 
 from lexcustis.demo_block import block
 from lexcustis.embedded import EmbeddedServerError, servers
+from lexcustis.instance import CannotStart, addresses_published, only_instance
 from lexcustis.processes import Child, die_with_parent, read_procfile
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,10 +29,6 @@ HOST = "127.0.0.1"
 READY_TIMEOUT_SECONDS = 90
 # New work is refused first; the sealer goes last, so that it seals what the others wrote.
 STOP_ORDER = ("web", "beat", "worker", "sealer")
-
-
-class CannotStart(Exception):
-    """Something the person must change first; the message says what."""
 
 
 class Stopped(Exception):
@@ -58,23 +52,9 @@ class Supervisor:
             signal.signal(number, self._on_signal)
         began = time.monotonic()
         try:
-            with self._only_instance():
+            with only_instance(self.home, f"process {os.getpid()}, {self.address}"):
                 self._check_port()
-                with servers(
-                    self.home,
-                    postgres="DATABASE_URL" not in self.environment,
-                    valkey="REDIS_URL" not in self.environment,
-                ) as addresses:
-                    self.environment.update(addresses)
-                    self._go_on()
-                    self._prepare()
-                    try:
-                        self._start_children()
-                        self._wait_until_ready()
-                        say(block(self.address, self.environment, time.monotonic() - began))
-                        self._watch()
-                    finally:
-                        self._stop_children()
+                self._run_with_servers(began)
         except Stopped:
             say("Stopped.")
         except (CannotStart, EmbeddedServerError) as error:
@@ -85,37 +65,30 @@ class Supervisor:
             return 2
         return 0
 
+    def _run_with_servers(self, began: float) -> None:
+        with servers(
+            self.home,
+            postgres="DATABASE_URL" not in self.environment,
+            valkey="REDIS_URL" not in self.environment,
+        ) as addresses:
+            self.environment.update(addresses)
+            self._go_on()
+            with addresses_published(self.home, self.environment):
+                self._prepare()
+                try:
+                    self._start_children()
+                    self._wait_until_ready()
+                    say(block(self.address, self.environment, time.monotonic() - began))
+                    self._watch()
+                finally:
+                    self._stop_children()
+
     def _on_signal(self, _number: int, _frame: object) -> None:
         self.signals += 1
 
     def _go_on(self) -> None:
         if self.signals:
             raise Stopped
-
-    @contextlib.contextmanager
-    def _only_instance(self) -> Iterator[None]:
-        """Hold the lock of the data folder, which the end of this process frees in any case."""
-        try:
-            (self.home / "log").mkdir(parents=True, exist_ok=True)
-            lock = (self.home / "supervisor.lock").open("a+")
-        except OSError as error:
-            raise CannotStart(
-                f"Cannot write to {self.home} ({error.strerror}): make it writable, "
-                "or set LEXCUSTIS_HOME to a folder that is."
-            ) from error
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                lock.seek(0)
-                raise CannotStart(
-                    f"Lex Custis already runs on {self.home} ({lock.read().strip()}): "
-                    "stop it there with Ctrl-C, or set LEXCUSTIS_HOME to another folder."
-                ) from error
-            lock.truncate(0)
-            lock.write(f"process {os.getpid()}, {self.address}")
-            lock.flush()
-            yield
 
     def _check_port(self) -> None:
         with socket.socket() as probe:

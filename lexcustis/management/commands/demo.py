@@ -7,7 +7,9 @@ from argparse import ArgumentParser
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from lexcustis.demo import is_seeded, remove, seed
+from lexcustis.demo import is_seeded, seed
+from lexcustis.demo_removal import NotOnlyTheDemo, remove
+from lexcustis.instance import CannotStart
 
 
 class Command(BaseCommand):
@@ -24,7 +26,10 @@ class Command(BaseCommand):
         if not settings.DEMO:
             raise CommandError("This is no demo: set LEXCUSTIS_DEMO=1 if it is meant to be one.")
         if options["remove"]:
-            remove()
+            try:
+                remove()
+            except (NotOnlyTheDemo, CannotStart) as error:
+                raise CommandError(str(error)) from error
             self.stdout.write("The demo's data is removed.")
         elif is_seeded():
             self.stdout.write("The demo's data is there already.")
