@@ -204,7 +204,7 @@ def validate(row: ProviderSettings) -> None:
         vendor = registry.vendor(row.vendor)
     except registry.UnknownVendor as error:
         raise ValidationError({"vendor": str(error)}) from error
-    row.full_clean(exclude=["organisation"])
+    row.full_clean()
     if not _REGION.fullmatch(row.data_region):
         raise ValidationError(
             {"data_region": _("Write EU, US, self-hosted, unknown, or a country such as DE.")}
