@@ -17,7 +17,6 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
@@ -27,7 +26,7 @@ from audit.models import RecordIndex
 from audit.reading import record_bytes
 from audit.record_page import actor_names, log_page, record_page
 from audit.running_verification import running_verification, start_verification
-from orgs.admin_lists import BoundedPaginator, IdentifierSearch, period_filter
+from orgs.admin_lists import BoundedPaginator, IdentifierSearch, period_filter, time_column
 from orgs.models import Membership
 from orgs.roles import Permission
 from orgs.tenant_admin import TenantModelAdmin, required_tenant, tenant_of_request
@@ -94,23 +93,23 @@ class RecordAdmin(IdentifierSearch, TenantModelAdmin):
     permissions = {"view": Permission.AUDIT_READ}
     identifier_fields = ("record_id", "request_id")
     search_help_text = _("A record's whole identifier")
+    list_title = _("Audit log")
     list_intro = _(
         "Every act that counts, exactly as it was written. Nobody can change or remove a record; "
         "what people wrote is stored beside the log and not shown here."
     )
-    list_display = ["shown_at", "shown_kind", "shown_actor", "provider", "model", "region"]
+    list_display = [
+        time_column("at", _("time")),
+        "shown_kind",
+        "shown_actor",
+        "provider",
+        "model",
+        "region",
+    ]
     list_filter = [KindFilter, ActorFilter, period_filter("at")]
     sortable_by = ()
     paginator = BoundedPaginator
     actions = None
-
-    @admin.display(description=_("time"))
-    def shown_at(self, row: RecordIndex) -> str:
-        """The claimed time, to the second."""
-        local = timezone.localtime(row.at)
-        return format_html(
-            '<time datetime="{}">{}</time>', row.at.isoformat(), f"{local:%Y-%m-%d %H:%M:%S}"
-        )
 
     @admin.display(description=_("kind"))
     def shown_kind(self, row: RecordIndex) -> str:

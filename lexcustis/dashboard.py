@@ -15,7 +15,8 @@ from django.db.models import Count, Q, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from audit.state import LedgerState, ledger_state
+from audit.models import SealState
+from audit.state import STOPPED_AFTER, LedgerState, ledger_state
 from dossier.models import Dossier, DossierSchedule
 from lexcustis.verdict import Verdict, judge
 from llm.models import Conversation, Inference, ProviderSettings
@@ -93,6 +94,14 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
+class LogCard:
+    """The organisation's log, and whether the process that seals it is alive."""
+
+    state: LedgerState
+    sealer_is_running: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Dossiers:
     """The newest dossier, the next one, and what went wrong."""
 
@@ -120,7 +129,7 @@ class Dashboard:
 
     organisation: Organisation
     may_pause: bool
-    log: LedgerState | None
+    log: LogCard | None
     use: Use | None
     providers: list[Provider] | None
     dossiers: Dossiers | None
@@ -130,7 +139,7 @@ class Dashboard:
 
 def collect(tenant: Tenant) -> Dashboard:
     """Everything that the tenant may know of the state of its organisation."""
-    log = ledger_state(tenant.organisation_id) if tenant.may(Permission.AUDIT_READ) else None
+    log = _log(tenant) if tenant.may(Permission.AUDIT_READ) else None
     use = _use(tenant) if tenant.may(Permission.AUDIT_READ) else None
     providers = _providers(tenant) if tenant.may(Permission.PROVIDER_READ) else None
     dossiers = _dossiers(tenant) if tenant.may(Permission.DOSSIER_READ) else None
@@ -145,6 +154,12 @@ def collect(tenant: Tenant) -> Dashboard:
         members=members,
         verdict=judge(tenant.organisation, log, providers, dossiers),
     )
+
+
+def _log(tenant: Tenant) -> LogCard:
+    sealer = SealState.objects.order_by("looked_at").first()
+    is_running = sealer is not None and timezone.now() - sealer.looked_at < STOPPED_AFTER
+    return LogCard(ledger_state(tenant.organisation_id), is_running)
 
 
 def _use(tenant: Tenant) -> Use:

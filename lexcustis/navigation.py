@@ -45,6 +45,8 @@ _PLAN: list[tuple[Words, list[tuple[Words, str, str]]]] = [
             (_("Audit log"), "audit.recordindex", "record"),
             (_("Proof of the log"), "audit_log", "mark"),
             (_("Dossiers"), "dossier.dossier", "dossier"),
+            (_("Declarations"), "dossier.declaration", "edit"),
+            (_("Schedules"), "dossier.dossierschedule", "clock"),
         ],
     ),
     (
@@ -81,12 +83,7 @@ def navigation(site: LexCustisAdminSite, request: HttpRequest) -> list[Group]:
         plan.append((_("Operation"), _OPERATION))
     groups = [(heading, _entries(lines, offered)) for heading, lines in plan]
     named = {name for _heading, lines in [*_PLAN, ("", _OPERATION)] for _l, name, _i in lines}
-    groups += [
-        (app["name"], [Entry(capfirst(model["name"]), model["admin_url"], "list")])
-        for app in site.get_app_list(request)
-        for model in app["models"]
-        if model["model"]._meta.label_lower not in named and model["admin_url"]
-    ]
+    groups += [(app["name"], _unnamed(app, named)) for app in site.get_app_list(request)]
     current = _current(request.path, [entry for _h, entries in groups for entry in entries])
     return [
         Group(heading, [_marked(entry, current) for entry in entries])
@@ -110,6 +107,15 @@ def _offered(site: LexCustisAdminSite, request: HttpRequest) -> Mapping[str, str
 
 def _entries(lines: list[tuple[Any, str, str]], offered: Mapping[str, str]) -> list[Entry]:
     return [Entry(label, offered[name], icon) for label, name, icon in lines if name in offered]
+
+
+def _unnamed(app: Any, named: set[str]) -> list[Entry]:
+    """Pages of an app that the plan does not name."""
+    return [
+        Entry(capfirst(model["name"]), model["admin_url"], "list")
+        for model in app["models"]
+        if model["model"]._meta.label_lower not in named and model["admin_url"]
+    ]
 
 
 def _current(path: str, entries: list[Entry]) -> str:

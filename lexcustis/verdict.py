@@ -13,8 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 if TYPE_CHECKING:
-    from audit.state import LedgerState
-    from lexcustis.dashboard import Dossiers, Provider
+    from lexcustis.dashboard import Dossiers, LogCard, Provider
     from orgs.models import Organisation
 
 VERIFICATION_IS_OLD_AFTER = timedelta(days=7)
@@ -58,7 +57,7 @@ class Verdict:
 
 def judge(
     organisation: Organisation,
-    log: LedgerState | None,
+    log: LogCard | None,
     providers: Sequence[Provider] | None,
     dossiers: Dossiers | None,
 ) -> Verdict:
@@ -79,10 +78,13 @@ def _of_organisation(organisation: Organisation) -> list[Finding]:
     return [Finding("warn", _("Paused: no model is used. Reason: %(reason)s") % {"reason": reason})]
 
 
-def _of_log(log: LedgerState) -> list[Finding]:
+def _of_log(log: LogCard) -> list[Finding]:
     page = reverse("admin:audit_log")
-    findings = [Finding("bad", problem, page, _("See the log")) for problem in log.problems]
-    checked = log.last_verification
+    findings = [Finding("bad", problem, page, _("See the log")) for problem in log.state.problems]
+    if not log.sealer_is_running:
+        text = _("The sealer stands still: new records get no proof until it runs again.")
+        findings.append(Finding("bad", text, page, _("See the log")))
+    checked = log.state.last_verification
     if checked is None:
         findings.append(Finding("warn", _("The log was never verified."), page, _("Verify now")))
     elif checked.checked_at and timezone.now() - checked.checked_at > VERIFICATION_IS_OLD_AFTER:

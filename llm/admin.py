@@ -26,11 +26,16 @@ from llm.regions import region_of
 from orgs.admin_lists import (
     BoundedPaginator,
     IdentifierSearch,
+    badge,
     period_filter,
     recent_values_filter,
+    time_column,
 )
 from orgs.roles import Permission
 from orgs.tenant_admin import TenantModelAdmin, required_tenant
+
+_STARTED = time_column("started_at", _("started"))
+_ENDED = time_column("ended_at", _("ended"))
 
 
 @admin.register(Inference)
@@ -43,10 +48,10 @@ class InferenceAdmin(IdentifierSearch, TenantModelAdmin):
         "Every call to a model and how it ended. The evidence of each stands in the audit log."
     )
     list_display = [
-        "shown_start",
+        _STARTED,
         "shown_state",
-        "user",
-        "provider_name",
+        "person",
+        "shown_provider",
         "shown_model",
         "shown_region",
         "shown_tokens",
@@ -59,20 +64,20 @@ class InferenceAdmin(IdentifierSearch, TenantModelAdmin):
         recent_values_filter("data_region", title=_("region"), newest_first="-started_at"),
         period_filter("started_at"),
     ]
-    list_select_related = ["user"]
+    list_select_related = ["user", "api_key"]
     sortable_by = ()
     paginator = BoundedPaginator
     actions = None
     fieldsets = [
-        (None, {"fields": ["shown_state", "error_code", "finish_reason", "user", "api_key"]}),
+        (None, {"fields": ["shown_state", "error_code", "finish_reason", "person", "program"]}),
         (
             _("Where it went"),
-            {"fields": ["provider_name", "requested_model", "response_model", "shown_region"]},
+            {"fields": ["shown_provider", "requested_model", "response_model", "shown_region"]},
         ),
         (_("What it took"), {"fields": ["shown_tokens", "usage_source", "shown_cost"]}),
         (
             _("When"),
-            {"fields": ["started_at", "ended_at", "first_token_ms", "duration_ms"]},
+            {"fields": [_STARTED, _ENDED, "shown_first_token", "shown_duration"]},
         ),
         (_("Evidence"), {"fields": ["shown_request", "shown_ending"]}),
     ]
@@ -81,20 +86,35 @@ class InferenceAdmin(IdentifierSearch, TenantModelAdmin):
         """Everything."""
         return [name for _title, options in self.fieldsets for name in options["fields"]]
 
-    @admin.display(description=_("started"))
-    def shown_start(self, row: Inference) -> str:
-        """When, to the second."""
-        local = timezone.localtime(row.started_at)
-        return format_html(
-            '<time datetime="{}">{}</time>', local.isoformat(), f"{local:%Y-%m-%d %H:%M:%S}"
-        )
-
     @admin.display(description=_("state"))
     def shown_state(self, row: Inference) -> str:
         """The state in words, with a colour that repeats it."""
-        return format_html(
-            '<span class="badge {}">{}</span>', _TONES.get(row.state, ""), row.get_state_display()
-        )
+        return badge(_TONES.get(row.state, ""), row.get_state_display())
+
+    def row_title(self, row: Inference) -> str:
+        """By its time."""
+        at = timezone.localtime(row.started_at)
+        return _now("Inference of %(at)s") % {"at": f"{at:%Y-%m-%d %H:%M:%S}"}
+
+    @admin.display(description=_("who"))
+    def person(self, row: Inference) -> str:
+        """Who asked."""
+        return row.user.name
+
+    @admin.display(description=_("API key"))
+    def program(self, row: Inference) -> str:
+        """The key, where a program asked."""
+        return str(row.api_key) if row.api_key else ""
+
+    @admin.display(description=_("provider"))
+    def shown_provider(self, row: Inference) -> str:
+        """As the record names it."""
+        return row.provider_name
+
+    @admin.display(description=_("first token after"))
+    def shown_first_token(self, row: Inference) -> str:
+        """From the request to the first token."""
+        return f"{row.first_token_ms} ms" if row.first_token_ms is not None else ""
 
     @admin.display(description=_("model"))
     def shown_model(self, row: Inference) -> str:
@@ -205,7 +225,7 @@ class ProviderSettingsAdmin(TenantModelAdmin):
     def shown_state(self, row: ProviderSettings) -> str:
         """On or off, in words."""
         tone, words = ("good", _now("on")) if row.is_enabled else ("", _now("switched off"))
-        return format_html('<span class="badge {}">{}</span>', tone, words)
+        return badge(tone, words)
 
     @admin.display(description=_("key"))
     def key_state(self, row: ProviderSettings) -> str:

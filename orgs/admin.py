@@ -24,6 +24,7 @@ from orgs.admin_forms import (
     OrganisationForm,
     PersonForm,
 )
+from orgs.admin_lists import badge, time_column
 from orgs.models import ApiKey, Membership, Organisation, User
 from orgs.organisations import change_organisation
 from orgs.roles import Permission, Role
@@ -33,6 +34,13 @@ from orgs.tenant_admin import (
     required_tenant,
     tenant_of_request,
 )
+
+_CREATED = time_column("created_at", _("created"))
+_SINCE = time_column("created_at", _("since"))
+_USED = time_column("last_used_at", _("last used"))
+_EXPIRES = time_column("expires_at", _("expires"))
+_REVOKED = time_column("revoked_at", _("revoked"))
+_LAST_LOGIN = time_column("last_login", _("last sign-in"))
 
 
 def _operator(request: HttpRequest) -> User:
@@ -50,7 +58,7 @@ def _is_operator(request: HttpRequest) -> bool:
 class OrganisationAdmin(DomainModelAdmin):
     """One's own organisation; for the operator also the list of all, by name alone."""
 
-    list_display = ["name", "slug", "country", "created_at"]
+    list_display = ["name", "slug", "country", time_column("created_at", _("created"))]
     search_fields = ["name", "slug"]
     ordering = ["name"]
     fieldsets = [
@@ -127,7 +135,7 @@ class OrganisationAdmin(DomainModelAdmin):
             return self.founding_fieldsets
         if self._is_own(request, obj):
             return self.fieldsets
-        return [(None, {"fields": ["name", "slug", "created_at"]})]
+        return [(None, {"fields": ["name", "slug", _CREATED]})]
 
     def perform_create(self, request: HttpRequest, values: dict[str, Any]) -> models.Model:
         """Found an organisation with its first administrator."""
@@ -152,13 +160,12 @@ class MembershipAdmin(TenantModelAdmin):
         "change": Permission.MEMBER_MANAGE,
         "delete": Permission.MEMBER_MANAGE,
     }
-    list_display = ["person", "email", "role", "can_sign_in", "created_at"]
+    list_display = ["person", "email", "role", "can_sign_in", _SINCE]
     list_filter = ["role"]
     list_select_related = ["user"]
     search_fields = ["user__name", "user__email"]
     search_help_text = _("Name or e-mail address")
     ordering = ["user__name"]
-    readonly_fields = ["person", "email", "created_at"]
     change_form_template = "admin/orgs/membership/change_form.html"
 
     @admin.display(description=_("name"), ordering="user__name")
@@ -171,10 +178,14 @@ class MembershipAdmin(TenantModelAdmin):
         """The person's address."""
         return row.user.email
 
-    @admin.display(description=_("can sign in"), boolean=True)
-    def can_sign_in(self, row: Membership) -> bool:
-        """Whether the person is unlocked and has set a password."""
-        return row.user.is_active and row.user.has_usable_password()
+    @admin.display(description=_("sign-in"))
+    def can_sign_in(self, row: Membership) -> str:
+        """Whether the person can come in."""
+        if not row.user.is_active:
+            return badge("bad", _("locked"))
+        if row.user.has_usable_password():
+            return badge("good", _("ready"))
+        return badge("warn", _("no password set yet"))
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
@@ -185,11 +196,13 @@ class MembershipAdmin(TenantModelAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """As the forms."""
-        return ["person", "email", "role", "created_at"] if obj else ["email", "name", "role"]
+        return (
+            ["person", "email", "role", "can_sign_in", _SINCE] if obj else ["email", "name", "role"]
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """A person's name and address are theirs, not this organisation's to change."""
-        return ["person", "email", "created_at"] if obj else []
+        return ["person", "email", "can_sign_in", _SINCE] if obj else []
 
     def perform_create(self, request: HttpRequest, values: dict[str, Any]) -> models.Model:
         """Invite a person."""
@@ -258,7 +271,7 @@ class ApiKeyAdmin(TenantModelAdmin):
 
     permissions = {"view": Permission.KEY_MANAGE, "add": Permission.KEY_MANAGE}
     form = KeyForm
-    list_display = ["name", "shown_prefix", "owner", "shown_state", "last_used_at", "expires_at"]
+    list_display = ["name", "shown_prefix", "owner", "shown_state", _USED, _EXPIRES]
     list_filter = [KeyStateFilter, "owner"]
     list_select_related = ["owner"]
     search_fields = ["name", "prefix"]
@@ -274,8 +287,13 @@ class ApiKeyAdmin(TenantModelAdmin):
     def shown_state(self, row: ApiKey) -> Any:
         """In one word, whether the key opens anything."""
         if row.revoked_at is not None:
-            return _("revoked")
-        return _("usable") if row.is_usable else _("expired")
+            return badge("", _("revoked"))
+        return badge("good", _("usable")) if row.is_usable else badge("warn", _("expired"))
+
+    @admin.display(description=_("owner"))
+    def shown_owner(self, row: ApiKey) -> str:
+        """Whose key it is."""
+        return row.owner.name
 
     @admin.display(description=_("scopes"))
     def shown_scopes(self, row: ApiKey) -> str:
@@ -286,8 +304,8 @@ class ApiKeyAdmin(TenantModelAdmin):
         """What is asked of a new key, and what is known of an old one."""
         if obj is None:
             return ["name", "scopes", "expires_at"]
-        times = ["created_at", "last_used_at", "expires_at", "revoked_at"]
-        return ["name", "shown_prefix", "shown_state", "owner", "shown_scopes", *times]
+        times = [_CREATED, _USED, _EXPIRES, _REVOKED]
+        return ["name", "shown_prefix", "shown_state", "shown_owner", "shown_scopes", *times]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """A key is never changed."""
@@ -331,12 +349,18 @@ class ApiKeyAdmin(TenantModelAdmin):
 class PersonAdmin(DomainModelAdmin):
     """People as the instance knows them: the operator's page."""
 
-    list_display = ["name", "email", "is_active", "is_superuser", "last_login"]
+    list_display = ["name", "email", "shown_state", _LAST_LOGIN]
     list_filter = ["is_active", "is_superuser"]
     search_fields = ["name", "email"]
     search_help_text = _("Name or e-mail address")
     ordering = ["name"]
-    readonly_fields = ["last_login", "created_at"]
+
+    @admin.display(description=_("state"))
+    def shown_state(self, row: User) -> str:
+        """Locked or not, and whether they operate the instance."""
+        if not row.is_active:
+            return badge("bad", _("locked"))
+        return badge("good", _("operator")) if row.is_superuser else badge("", _("active"))
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """The operator."""
@@ -369,11 +393,11 @@ class PersonAdmin(DomainModelAdmin):
         """As the forms."""
         if obj is None:
             return ["email", "name", "way_in"]
-        return ["name", "email", "is_active", "is_superuser", "last_login", "created_at"]
+        return ["name", "email", "is_active", "is_superuser", _LAST_LOGIN, _CREATED]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """What happened by itself."""
-        return ["last_login", "created_at"] if obj else []
+        return [_LAST_LOGIN, _CREATED] if obj else []
 
     def perform_create(self, request: HttpRequest, values: dict[str, Any]) -> models.Model:
         """Make a person, with the way in that was chosen."""

@@ -109,15 +109,6 @@ class FoundingForm(DomainForm):
         fields = ["name", "slug"]
 
 
-class MemberForm(DomainForm):
-    """The role of a member."""
-
-    class Meta:
-        model = Membership
-        fields = ["role"]
-        widgets = {"role": forms.RadioSelect}
-
-
 ROLES_EXPLAINED = [
     (Role.MEMBER, _("Member: chats")),
     (Role.REVIEWER, _("Reviewer: chats, reads the audit log, reviews answers, handles incidents")),
@@ -128,6 +119,16 @@ ROLES_EXPLAINED = [
     (Role.ADMINISTRATOR, _("Administrator: members, providers, keys, the organisation")),
     (Role.AUDITOR, _("Auditor: reads the audit log and dossiers, nothing else")),
 ]
+
+
+class MemberForm(DomainForm):
+    """The role of a member."""
+
+    role = forms.ChoiceField(label=_("Role"), choices=ROLES_EXPLAINED, widget=forms.RadioSelect)
+
+    class Meta:
+        model = Membership
+        fields = ["role"]
 
 
 class NewMemberForm(DomainForm):

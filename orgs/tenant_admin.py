@@ -71,9 +71,21 @@ class DomainModelAdmin(_ModelAdmin):
     """
 
     form = DomainForm
+    # The browser's own pickers: labelled, in the person's language, without scripts.
+    formfield_overrides = {
+        models.DateField: {"widget": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")},
+        models.DateTimeField: {
+            "form_class": forms.DateTimeField,
+            "widget": forms.DateTimeInput(
+                attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"
+            ),
+        },
+    }
     list_per_page = 50
     show_full_result_count = False
     view_on_site = False
+    list_title: Words = ""
+    """The list's name, where it is not simply the plural of what it lists."""
     list_intro: Words = ""
     """One or two sentences above the list: what these rows are and what can be done with them."""
 
@@ -92,6 +104,10 @@ class DomainModelAdmin(_ModelAdmin):
     def perform_delete(self, request: HttpRequest, row: models.Model) -> None:
         """Remove *row*."""
         raise NotImplementedError(f"{type(self).__name__} does not say how a row is removed.")
+
+    def row_title(self, row: Any) -> str:
+        """What the page of a row is called."""
+        return str(row)
 
     # -- Django's hooks, led to those above ------------------------------------------------------
 
@@ -167,7 +183,7 @@ class DomainModelAdmin(_ModelAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The list under the name of what it lists, with a word on what that is."""
-        title = capfirst(self.opts.verbose_name_plural)
+        title = self.list_title or capfirst(self.opts.verbose_name_plural)
         context = {"title": title, "intro": self.list_intro, **(extra_context or {})}
         return super().changelist_view(request, context)
 
@@ -178,7 +194,7 @@ class DomainModelAdmin(_ModelAdmin):
         context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
         row = context.get("original")
         if row is not None:
-            context |= {"title": str(row), "subtitle": None}
+            context |= {"title": self.row_title(row), "subtitle": None}
         return super().render_change_form(request, context, *args, **kwargs)
 
     # -- No second history beside the audit log --------------------------------------------------
