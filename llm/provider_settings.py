@@ -24,6 +24,7 @@ from django.utils.translation import gettext as _
 from audit.kinds import Kind
 from audit.ledger import Draft, append
 from llm.models import ProviderSettings
+from llm.prices import WrongPrice, require_price
 from llm.providers import registry
 from llm.providers.adapters import ConfiguredProvider
 from llm.providers.addresses import (
@@ -211,6 +212,11 @@ def validate(row: ProviderSettings) -> None:
         )
     if not isinstance(row.options, dict):
         raise ValidationError({"options": _("Options are an object: {…}.")})
+    if row.options.get("price") is not None:
+        try:
+            require_price(row.options["price"])
+        except WrongPrice as error:
+            raise ValidationError({"options": str(error)}) from error
     if vendor.base_url == "" and row.base_url == "" and vendor.key not in _NEED_NO_ADDRESS:
         raise ValidationError({"base_url": _("This vendor needs a base URL.")})
     if row.base_url:

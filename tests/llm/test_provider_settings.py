@@ -194,6 +194,8 @@ def test_what_fails_is_neither_kept_nor_recorded(cast: Cast) -> None:
     with pytest.raises(ValidationError):
         mistral(cast.alice, name="X", options={"dialect": {"no_such": 1}})
     with pytest.raises(ValidationError):
+        mistral(cast.alice, name="X", options={"price": {"input": "-1", "output": "1"}})
+    with pytest.raises(ValidationError):
         mistral(cast.alice, name="X", vendor="openai_compatible", base_url="")
     with pytest.raises(TypeError):
         mistral(cast.alice, name="X", key_hint="abcd")

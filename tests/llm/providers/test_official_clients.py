@@ -1,0 +1,119 @@
+"""The vendors' own clients read our golden streams: they judge whether the streams are true.
+
+Each client is pointed at the same loopback server as our adapter, and both must read the same.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from llm.providers.base import ChatMessage, ChatResponse
+from tests.llm.providers.golden import ALL, Golden
+from tests.llm.providers.loopback import KEY, Loopback, Reply
+
+HELLO = [{"role": "user", "content": "Say hello."}]
+
+
+def golden_of(*vendors: str) -> Any:
+    chosen = {name: golden for name, golden in ALL.items() if golden.vendor in vendors}
+    return pytest.mark.parametrize("golden", chosen.values(), ids=chosen)
+
+
+async def ours(loopback: Loopback, golden: Golden) -> ChatResponse:
+    loopback.always(Reply([golden.stream], media=golden.media))
+    provider = loopback.provider(golden.vendor, path=golden.path, **golden.configuration)
+    return await provider.chat([ChatMessage("user", "Say hello.")])
+
+
+@golden_of("openai_compatible", "mistral")
+async def test_openais_client_reads_the_same(loopback: Loopback, golden: Golden) -> None:
+    import openai
+
+    mine = await ours(loopback, golden)
+    async with openai.AsyncOpenAI(
+        api_key=KEY, base_url=f"{loopback.origin}/v1", max_retries=0
+    ) as client:
+        stream = await client.chat.completions.create(
+            model="a-model", messages=HELLO, stream=True, stream_options={"include_usage": True}
+        )
+        text, calls, finish, usage, model = "", {}, None, None, ""
+        async for chunk in stream:
+            model = chunk.model or model
+            usage = chunk.usage or usage
+            for choice in chunk.choices:
+                content = choice.delta.content
+                if isinstance(content, str):
+                    text += content
+                for part in content if isinstance(content, list) else ():
+                    text += part.get("text") or ""
+                text += choice.delta.refusal or ""
+                finish = choice.finish_reason or finish
+                for call in choice.delta.tool_calls or ():
+                    known = calls.setdefault(call.index, [call.id, call.function.name, ""])
+                    known[2] += call.function.arguments or ""
+    assert mine.text == text
+    assert mine.raw_finish_reason == finish
+    assert mine.model == model
+    assert [[c.id, c.name, c.arguments] for c in mine.tool_calls] == list(calls.values())
+    if usage is not None:
+        assert mine.usage is not None
+        assert mine.usage.input_tokens == usage.prompt_tokens
+        assert mine.usage.output_tokens == usage.completion_tokens
+
+
+@golden_of("mistral")
+async def test_mistrals_client_reads_the_same(loopback: Loopback, golden: Golden) -> None:
+    from mistralai.client import Mistral
+
+    mine = await ours(loopback, golden)
+    async with Mistral(api_key=KEY, server_url=loopback.origin) as client:
+        stream = await client.chat.stream_async(model="a-model", messages=HELLO)
+        text, reasoning, finish, usage = "", "", None, None
+        async for event in stream:
+            usage = event.data.usage or usage
+            for choice in event.data.choices:
+                content = choice.delta.content
+                if isinstance(content, str):
+                    text += content
+                for part in content if isinstance(content, list) else ():
+                    if part.type == "text":
+                        text += part.text
+                    else:
+                        reasoning += "".join(piece.text for piece in part.thinking)
+                finish = choice.finish_reason or finish
+    assert loopback.requests[0].target == loopback.requests[1].target
+    assert (mine.text, mine.reasoning) == (text, reasoning)
+    assert mine.raw_finish_reason == finish
+    assert mine.usage is not None
+    assert usage is not None
+    assert mine.usage.input_tokens == usage.prompt_tokens
+    assert mine.usage.output_tokens == usage.completion_tokens
+
+
+@golden_of("ollama")
+async def test_ollamas_client_reads_the_same(loopback: Loopback, golden: Golden) -> None:
+    import ollama
+
+    mine = await ours(loopback, golden)
+    client = ollama.AsyncClient(host=loopback.origin)
+    text, thinking, calls, last = "", "", [], None
+    async for last in await client.chat(model="a-model", messages=HELLO, stream=True):
+        text += last.message.content or ""
+        thinking += last.message.thinking or ""
+        calls += last.message.tool_calls or []
+    await client.close()
+    assert loopback.requests[0].target == loopback.requests[1].target
+    assert last is not None
+    assert (mine.text, mine.reasoning) == (text, thinking)
+    assert mine.raw_finish_reason == last.done_reason
+    assert mine.usage is not None
+    assert (mine.usage.input_tokens, mine.usage.output_tokens) == (
+        last.prompt_eval_count,
+        last.eval_count,
+    )
+    assert [(c.name, json.loads(c.arguments)) for c in mine.tool_calls] == [
+        (call.function.name, dict(call.function.arguments)) for call in calls
+    ]
