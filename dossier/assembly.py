@@ -6,6 +6,7 @@ from django.conf import settings
 
 from dossier.collect import collect, one_snapshot
 from dossier.declarations import declarations_at
+from dossier.evidence import Slice
 from dossier.integrity import Progress, integrity_at
 from dossier.material import Material, Subject
 from dossier.models import Dossier, Kind
@@ -13,8 +14,11 @@ from dossier.rendering import engine
 from orgs.models import Organisation
 
 
-def material_of(dossier: Dossier, progress: Progress | None = None) -> Material:
-    """The inputs of *dossier*, as they stood at its moment of statement (``as_of``)."""
+def material_of(dossier: Dossier, evidence: Slice, progress: Progress | None = None) -> Material:
+    """The inputs of *dossier*, as they stood at its moment of statement (``as_of``).
+
+    *evidence* is what its bundle holds of the log; *progress* is told how far verification is.
+    """
     if dossier.as_of is None or dossier.checkpoint_size is None:
         raise ValueError("Moment and checkpoint of the statement are fixed when the work begins.")
     integrity = integrity_at(dossier.organisation_id, dossier.checkpoint_size, progress)
@@ -28,6 +32,7 @@ def material_of(dossier: Dossier, progress: Progress | None = None) -> Material:
             collected=collect(dossier.organisation_id, dossier.period, dossier.as_of),
             declarations=declarations_at(dossier.organisation_id, dossier.as_of),
             integrity=integrity,
+            evidence=evidence,
             software_version=settings.VERSION,
             engine=engine(),
         )

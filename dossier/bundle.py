@@ -16,9 +16,11 @@ from typing import Any
 
 from django.template.loader import render_to_string
 
+import audit
 from dossier.assembly import material_of
 from dossier.composition import compose, identity, manifest
 from dossier.document import Section, section_json
+from dossier.evidence import write_slice
 from dossier.law import LAW_VERSION
 from dossier.leaves import moment
 from dossier.material import Material
@@ -27,6 +29,7 @@ from dossier.rendering import Attachment, Renderer, printout
 from dossier.sections import data_flow, logbook, upstream
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold; the true dates are inside
+VERIFIER = Path(audit.__file__).with_name("verifier.py")
 _REGULAR_FILE = 0o100644 << 16
 
 MEDIA = {
@@ -56,9 +59,13 @@ def build(dossier: Dossier, folder: Path, renderer: Renderer, report: Reporter) 
     """
     contents = folder / "contents"
     contents.mkdir()
-    report("verifying the log", 5)
+    report("copying records", 2)
+    evidence = write_slice(dossier, contents)
+    report("verifying the log", 10)
     material = material_of(
-        dossier, lambda done, total: report("verifying the log", 5 + 35 * done // max(total, 1))
+        dossier,
+        evidence,
+        lambda done, total: report("verifying the log", 10 + 30 * done // max(total, 1)),
     )
     report("writing manifests", 40)
     manifests = _manifests(material)
@@ -70,6 +77,7 @@ def build(dossier: Dossier, folder: Path, renderer: Renderer, report: Reporter) 
     pdf = renderer.render(printout(material, document, attachments))
     (contents / "dossier.pdf").write_bytes(pdf)
     report("packing", 85)
+    _copy_verifier(contents)
     _write_readme(material, contents)
     manifest_sha256 = _write_manifest(material, contents)
     path = folder / f"{file_name(material)}.zip"
@@ -151,6 +159,12 @@ def _purpose(name: str) -> str:
         "provider_manifest.json": "Models called, and what their makers publish",
         "data_flow_manifest.json": "Where text was sent",
     }.get(name, "The whole dossier as data")
+
+
+def _copy_verifier(contents: Path) -> None:
+    """Put the stand-alone verifier beside the records that it checks, where there is one."""
+    if VERIFIER.exists():
+        (contents / VERIFIER.name).write_bytes(VERIFIER.read_bytes())
 
 
 def _write_readme(material: Material, contents: Path) -> None:

@@ -6,13 +6,13 @@ import json
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from audit.ledger import Draft, Text, append
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from audit.kinds import Kind
+from audit.ledger import Draft, Text, append
 from dossier.catalogue import CATALOGUE, About, Item
 from dossier.leaves import Leaf, declared, unknown
 from dossier.models import Declaration
@@ -88,6 +88,10 @@ class Declarations:
         """The declaration that counts, expired or not."""
         return self._newest.get((key, subject))
 
+    def current(self) -> list[Declaration]:
+        """Every declaration that counts, by key and subject."""
+        return [self._newest[place] for place in sorted(self._newest)]
+
     def value(self, key: str, subject: str = "") -> str | None:
         """What is declared and still valid."""
         row = self.find(key, subject)
@@ -111,7 +115,8 @@ class Declarations:
         )
 
 
-def declarations_at(organisation_id: UUID, as_of: datetime) -> Declarations:
-    """What the organisation's people had declared by *as_of*."""
+def declarations_at(organisation_id: UUID, as_of: datetime | None = None) -> Declarations:
+    """What the organisation's people had declared by *as_of*, by default until now."""
+    as_of = as_of or timezone.now()
     rows = Declaration.objects.for_organisation(organisation_id).filter(declared_at__lte=as_of)
     return Declarations(list(rows), as_of)

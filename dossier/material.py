@@ -8,6 +8,7 @@ from datetime import datetime
 
 from dossier.collect import Collected, Use
 from dossier.declarations import Declarations
+from dossier.evidence import Slice
 from dossier.integrity import Integrity
 from dossier.leaves import Evidence, Leaf, Value, computed, recorded
 from dossier.models import Kind
@@ -40,6 +41,7 @@ class Material:
     collected: Collected
     declarations: Declarations
     integrity: Integrity
+    evidence: Slice
     software_version: str
     engine: Mapping[str, str]
 

@@ -152,5 +152,7 @@ def _unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
     return error_response(request, status=500, code="internal_error", message=message)
 
 
+api.add_router("", "llm.api.router")
 api.add_router("", "orgs.api.router")
 api.add_router("/audit", "audit.api.router")
+api.add_router("/dossiers", "dossier.api.router")

@@ -85,7 +85,7 @@ def _flow(material: Material, key: str, provider: str, uses: list[Use]) -> Block
         Row("calls", "Calls in the period", calls),
         Row("endpoint", "Configured endpoint", _endpoint(material, settings)),
         Row("configured_region", "Configured region", _configured_region(material, uses, evidence)),
-        Row("returned_region", "Place named in answers", _returned_region(material)),
+        Row("returned_region", "Place named in answers", _returned_region(material, provider)),
         Row(
             "contract_region",
             "Place of inference by contract",
@@ -145,12 +145,23 @@ def _configured_region(material: Material, uses: list[Use], evidence: list[Evide
     return material.recorded(regions, *evidence, reason=_HOSTNAME, law=law)
 
 
-def _returned_region(material: Material) -> Leaf:
-    return unknown(
-        "places that a provider names in its answers are not evaluated in this version",
-        as_of=material.as_of,
-        origin=Origin.RECORDED,
-        law=("GDPR 30(1)(e)",),
+def _returned_region(material: Material, provider: str) -> Leaf:
+    """What the provider's own answers said about the place, counted over the bundle's records."""
+    law = ("GDPR 30(1)(e)",)
+    places = material.evidence.served.get(provider)
+    if not places:
+        return unknown(
+            "no answer of this provider named the place where it was made",
+            as_of=material.as_of,
+            origin=Origin.RECORDED,
+            law=law,
+        )
+    return material.counted(
+        dict(places),
+        "served-regions",
+        over="audit_log_period.jsonl",
+        reason="as stated by the provider with each answer",
+        law=law,
     )
 
 

@@ -69,6 +69,8 @@ def _coverage(material: Material, log: Evidence) -> tuple[Row, ...]:
     data = material.collected
     difference = data.calls - data.requests_recorded
     running = sum(use.running for use in data.uses)
+    sealed = material.evidence
+    missing = data.records - sealed.in_period
     return (
         Row(
             "requests",
@@ -83,6 +85,21 @@ def _coverage(material: Material, log: Evidence) -> tuple[Row, ...]:
                 difference,
                 "calls-minus-requests",
                 reason=None if difference == 0 else "the two counts should agree; see the log",
+            ),
+        ),
+        Row(
+            "recounted",
+            "Records counted again from the bundle",
+            material.counted(
+                sealed.in_period,
+                "count-lines",
+                over=f"audit_log_period.jsonl, positions {sealed.first} to {sealed.end - 1}"
+                if sealed.records
+                else "audit_log_period.jsonl, which is empty",
+                reason=None
+                if missing == 0
+                else f"{data.records} stand in the index, {sealed.unsealed} of them were not "
+                "sealed yet",
             ),
         ),
         Row("running", "Without an ending yet", material.counted(running, "calls-without-ending")),

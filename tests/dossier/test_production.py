@@ -149,7 +149,7 @@ def test_a_worker_given_up_for_dead_cannot_publish(dossier: Dossier, tmp_path: P
     dossier.refresh_from_db()
     name, digest = dossier.file.name, dossier.file_sha256
 
-    slow.dossier.checkpoint_size = 0
+    slow.dossier.checkpoint_size = dossier.checkpoint_size
     stale = bundles.build(slow.dossier, tmp_path, QuickPaper(), lambda stage, percent: None)
     with pytest.raises(production.LeaseLost):
         production._publish(slow, stale)

@@ -1,0 +1,62 @@
+"""The forms of the admin's dossier pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from dossier.catalogue import Item
+from dossier.models import Declaration, Dossier
+from orgs.tenant_admin import DomainForm
+
+
+class DossierForm(DomainForm):
+    """Kind and period of a new dossier."""
+
+    class Meta:
+        model = Dossier
+        fields = ["kind", "period_start", "period_end"]
+        widgets = {
+            "kind": forms.RadioSelect,
+            "period_start": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+            "period_end": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        }
+
+    def _get_validation_exclusions(self) -> set[str]:
+        # A dossier that exists is not an error: asking for it again leads to it.
+        return super()._get_validation_exclusions() | {"organisation"}
+
+
+class DeclarationForm(DomainForm):
+    """One statement. Which one stands in the address; help and example are the catalogue's."""
+
+    item: Item | None = None
+
+    class Meta:
+        model = Declaration
+        fields = ["key", "subject", "value"]
+        widgets = {
+            "key": forms.HiddenInput,
+            "subject": forms.HiddenInput,
+            "value": forms.Textarea(attrs={"rows": 5}),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.item is None:
+            return
+        value = self.fields["value"]
+        value.label = self.item.label
+        value.help_text = _("%(help)s Example: “%(example)s”") % {
+            "help": self.item.help,
+            "example": self.item.example,
+        }
+        if self.item.choices:
+            self.fields["value"] = forms.ChoiceField(
+                choices=[(choice, choice) for choice in self.item.choices],
+                widget=forms.RadioSelect,
+                label=value.label,
+                help_text=value.help_text,
+            )
