@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from llm.routing import Route
 
 State = Inference.State
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
 
 
 class Refused(Exception):
@@ -106,8 +109,11 @@ class Call:
 
     @property
     def model(self) -> str:
-        """The model that is asked for."""
-        return self.route.model if self.route else self.asked.model or ""
+        """The model that is asked for; nothing but a name that looks like one is recorded."""
+        if self.route:
+            return self.route.model
+        asked = self.asked.model or ""
+        return asked if _NAME.fullmatch(asked) else ""
 
     @property
     def region(self) -> str:

@@ -143,6 +143,11 @@ def tool_calls_json(outcome: Outcome) -> str:
     )
 
 
+def writable(words: str) -> str:
+    """Upstream's own words cut short, without what UTF-8 or PostgreSQL cannot hold."""
+    return words[:_LONGEST].encode(errors="replace").decode().replace("\0", "?")
+
+
 def _decimal(value: float | None) -> str | None:
     return None if value is None else format(value, ".12g")
 
@@ -150,9 +155,7 @@ def _decimal(value: float | None) -> str | None:
 def _without_none(body: dict[str, Any]) -> dict[str, Any]:
     """What is known, with upstream's words short and writable."""
     return {
-        name: value[:_LONGEST].encode(errors="replace").decode()
-        if isinstance(value, str)
-        else value
+        name: writable(value) if isinstance(value, str) else value
         for name, value in body.items()
         if value is not None and value != ""
     }

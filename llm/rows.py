@@ -12,6 +12,7 @@ from audit.ledger import Receipt
 from llm.calls import Call, Outcome, Place, State
 from llm.leases import expiry
 from llm.models import Conversation, Inference, Message
+from llm.records import writable
 
 
 class AlreadyEnded(Exception):
@@ -54,7 +55,7 @@ def end(inference_id: UUID, outcome: Outcome, receipt: Receipt) -> None:
         end_record_id=receipt.record_id,
         error_code=outcome.error_code[:60],
         finish_reason=outcome.finish_reason[:20],
-        response_model=outcome.model.encode(errors="replace").decode().replace("\0", "")[:200],
+        response_model=writable(outcome.model),
         input_tokens=usage.input_tokens if usage else None,
         output_tokens=usage.output_tokens if usage else None,
         usage_source=usage.source[:10] if usage else "",

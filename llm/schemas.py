@@ -46,7 +46,7 @@ class ChatIn(Schema):
     provider_id: UUID | None = Field(
         None, description="One of `GET /providers`. Absent: the organisation's default."
     )
-    model: str | None = Field(None, min_length=1, max_length=200)
+    model: str | None = Field(None, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
     temperature: float | None = Field(0.3, ge=0, le=2, allow_inf_nan=False)
     max_tokens: int | None = Field(None, ge=1, le=1_000_000)
     stream: bool = Field(True, description="Server-sent events, or one JSON object.")

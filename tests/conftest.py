@@ -19,6 +19,7 @@ from django.db import connection, connections
 from django.test.utils import setup_databases
 
 from tests.cast import Cast, make_cast
+from tests.live import live_server_process, web_server  # noqa: F401 - fixtures of every test
 
 _PROMISE = re.compile(r"\bP[1-9]\b")
 

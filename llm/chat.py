@@ -1,0 +1,100 @@
+"""The chat turn, from a request to its recorded ending. Promises P1, P3 and P8 hang on its order.
+
+:func:`prepare` decides, in one visit to the database; :class:`llm.pump.Pump` records the request,
+calls the provider, feeds the answer to the user, and records how it ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.db import connections
+
+from audit.ledger import Text
+from llm import history, policy
+from llm.calls import Asked, Call
+from llm.providers.base import ChatOptions
+from llm.pump import Pump
+from orgs.roles import Permission
+from orgs.tenancy import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person asks for in the chat.
+
+    ``message`` is a new question, or ``retry_of`` an earlier answer to be given again. The
+    question stands after ``parent_id`` where ``is_branch``, else after the newest answer of the
+    conversation, else it begins a new one.
+    """
+
+    message: str = ""
+    conversation_id: UUID | None = None
+    parent_id: UUID | None = None
+    is_branch: bool = False
+    retry_of: UUID | None = None
+    provider_id: UUID | None = None
+    model: str | None = None
+    options: ChatOptions = field(default_factory=ChatOptions)
+    streamed: bool = True
+
+
+async def begin(identify: Callable[[], Tenant], wish: Wish) -> Pump:
+    """Run the turn until the first event from upstream.
+
+    Raises what *identify* raises, ``Http404``, ``PermissionRefused``, ``ValidationError`` and
+    :class:`llm.calls.CallFailed`.
+    """
+    return await begin_call(lambda: prepare(identify, wish))
+
+
+async def begin_call(prepared: Callable[[], Call]) -> Pump:
+    """Run a call until the first event from upstream: decide, then start the pump."""
+    pump = Pump(await sync_to_async(_holding_nothing)(prepared))
+    await pump.begun()
+    return pump
+
+
+def prepare(identify: Callable[[], Tenant], wish: Wish) -> Call:
+    """Decide the turn: everything that is read, in one go."""
+    tenant = identify()
+    tenant.require(Permission.CHAT)
+    question = _question(tenant, wish)
+    asked = Asked(question.messages, wish.options, wish.provider_id, wish.model)
+    route, refusal = policy.decide(tenant, asked)
+    return Call(
+        tenant,
+        replace(asked, options=replace(asked.options, model=route.model)) if route else asked,
+        route,
+        refusal,
+        interface="chat",
+        content={} if question.prompt is None else {"prompt": Text(question.prompt)},
+        links=question.links,
+        place=question.place,
+        streamed=wish.streamed,
+    )
+
+
+def _question(tenant: Tenant, wish: Wish) -> history.Question:
+    if wish.retry_of is not None:
+        return history.ask_again(tenant, wish.retry_of, wish.conversation_id)
+    if wish.conversation_id is None:
+        return history.ask_new(tenant, wish.message)
+    if wish.is_branch:
+        return history.ask_after(tenant, wish.conversation_id, wish.parent_id, wish.message)
+    return history.ask_next(tenant, wish.conversation_id, wish.message)
+
+
+def _holding_nothing(prepared: Callable[[], Call]) -> Call:
+    """Decide, and give the database connection back before anything streams.
+
+    The connection belongs to the request's thread: kept, it would be held as long as the answer
+    streams, and a pool of ten would serve ten readers.
+    """
+    try:
+        return prepared()
+    finally:
+        connections.close_all()

@@ -1,0 +1,254 @@
+"""The detached pump: a task of its own that reads upstream, whatever becomes of the client.
+
+The response only drains the channel. A client that goes away stops the call at once; a server
+that shuts down ends it as interrupted. However it ends, the ending is recorded from here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+
+import structlog
+from asgiref.sync import sync_to_async
+
+from audit import ledger
+from audit.ledger import LedgerUnavailable, Receipt
+from llm import records, rows
+from llm.calls import Call, CallFailed, Ended, Outcome, Refused, State
+from llm.channel import Channel, ReaderGone
+from llm.leases import held
+from llm.outcomes import outcome_of
+from llm.providers.base import BaseLLMProvider, ChatStream
+from llm.providers.errors import ProviderError, Unavailable
+from llm.silence import Silence
+
+logger = structlog.get_logger(__name__)
+
+# The longest that one answer may take, however steadily it comes.
+MAX_SECONDS = 600.0
+# Silence after which a provider without a setting of its own has failed.
+DEFAULT_IDLE_SECONDS = 60.0
+# A client that takes nothing for so long has gone.
+READER_PATIENCE_SECONDS = 60.0
+# Pauses before an ending that could not be recorded is tried again, while the lease is renewed.
+# After the last one the sweep records the call as interrupted.
+RETRIES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+
+# The event loop itself holds tasks only weakly.
+_running: set[asyncio.Task[None]] = set()
+
+
+class Pump:
+    """One call under way. Make it inside a running event loop: it starts at once."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.channel = Channel()
+        self.requested: Receipt | None = None
+        self.stream: ChatStream | None = None
+        self.ended: Ended | None = None
+        self._silence: Silence | None = None
+        self._is_open = False
+        self._is_stopped = False
+        self._is_calling = False
+        self._began = time.monotonic()
+        self._first_token: float | None = None
+        self._begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._run(), name=f"inference {call.id}")
+        _running.add(self._task)
+        self._task.add_done_callback(_running.discard)
+
+    async def begun(self) -> None:
+        """Wait for the first event from upstream. Raises :class:`CallFailed`.
+
+        Whoever waits here and is cancelled stops the call.
+        """
+        try:
+            await asyncio.shield(self._begun)
+        except asyncio.CancelledError:
+            self.stop()
+            raise
+
+    async def finished(self) -> Ended:
+        """Take the whole answer and wait for its recorded ending. Raises :class:`CallFailed`."""
+        try:
+            while await self.channel.get() is not None:
+                pass
+        finally:
+            self.stop()
+        failure = self.failure()
+        if failure is not None:
+            raise failure
+        assert self.ended is not None
+        return self.ended
+
+    def stop(self) -> None:
+        """The client has gone: close the call upstream now. Nothing happens when it is over."""
+        self._is_stopped = True
+        if self._is_calling:
+            self._task.cancel()
+
+    def failure(self) -> CallFailed | None:
+        """Why there is no whole answer; None where there is one, or where the client left."""
+        if self.ended is None:
+            return _failed(self.call, LedgerUnavailable(), self.requested)
+        outcome = self.ended.outcome
+        if outcome.state in {State.COMPLETED, State.STOPPED}:
+            return None
+        return _failed(self.call, outcome.error, self.requested)
+
+    # -- The task ---------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        failure: Exception | None = None
+        try:
+            self.requested = await self._record_request()
+            with held(self.call.id):
+                outcome = await self._call_provider()
+                self.ended = await self._record_ending(outcome)
+        except (LedgerUnavailable, rows.AlreadyEnded) as error:
+            failure = _failed(self.call, error, self.requested)
+        except Exception as error:
+            logger.exception("inference.lost", inference_id=str(self.call.id))
+            failure = error
+        finally:
+            failure = failure or self.failure() or _failed(self.call, None, self.requested)
+            if not self._begun.done():
+                self._begun.set_exception(failure)
+                self._begun.exception()  # nobody may be listening any more, and that is no error
+            self.channel.close()
+
+    async def _record_request(self) -> Receipt:
+        """Nothing leaves before this returns (promise P1)."""
+        draft, companion = records.requested(self.call), partial(rows.begin, self.call)
+        try:
+            return await ledger.commit(draft, companion)
+        except asyncio.CancelledError:
+            # Shutting down, and it is not known whether the request was recorded before.
+            outcome = outcome_of(self.call, State.INTERRUPTED, self.stream)
+            ledger.commit_blocking(
+                records.ended(self.call, outcome), partial(rows.end, self.call.id, outcome)
+            )
+            raise
+
+    async def _call_provider(self) -> Outcome:
+        state, error = State.COMPLETED, None
+        try:
+            await self._listen()
+        except asyncio.CancelledError:
+            _uncancel()
+            if self._is_stopped:
+                state = State.STOPPED
+            elif self._silence is not None and self._silence.is_broken:
+                state, error = State.FAILED, self._silence.error()
+            else:
+                state = State.INTERRUPTED
+        except ReaderGone:
+            state = State.STOPPED
+        except Refused as refused:
+            state, error = State.BLOCKED, refused
+        except ProviderError as failed:
+            state, error = State.FAILED, failed
+        except TimeoutError:
+            state, error = State.FAILED, Unavailable("The answer took too long and was cut off.")
+        except Exception as unexpected:
+            logger.exception("inference.adapter_failed", inference_id=str(self.call.id))
+            state, error = State.FAILED, ProviderError("The answer could not be read.")
+            error.__cause__ = unexpected
+        return outcome_of(
+            self.call,
+            state,
+            self.stream,
+            error=error,
+            is_open=self._is_open,
+            first_token_ms=self._milliseconds(self._first_token),
+            duration_ms=self._milliseconds(time.monotonic()) or 0,
+        )
+
+    async def _listen(self) -> None:
+        """Everything from upstream into the channel."""
+        call = self.call
+        if call.refusal is not None:
+            raise call.refusal
+        if self._is_stopped:
+            raise ReaderGone
+        assert call.route is not None
+        provider = call.route.provider
+        events = provider.stream_events(call.asked.messages, call.asked.options)
+        self._silence = Silence(events, _patience_with(provider))
+        self.stream = stream = ChatStream(self._silence.events())
+        self._is_calling = True
+        try:
+            async with asyncio.timeout(MAX_SECONDS):
+                await stream.open()
+                self._is_open = True
+                self._begun.set_result(None)
+                async for text in stream:
+                    if self._first_token is None:
+                        self._first_token = time.monotonic()
+                    await self.channel.put(text, patience=READER_PATIENCE_SECONDS)
+        finally:
+            self._is_calling = False
+            await stream.aclose()
+
+    async def _record_ending(self, outcome: Outcome) -> Ended:
+        """Record the ending, exactly once (promise P3), however long the ledger is away."""
+        draft = records.ended(self.call, outcome)
+        companion = partial(rows.end, self.call.id, outcome)
+        try:
+            for pause in RETRIES_SECONDS:
+                try:
+                    return Ended(outcome, await ledger.commit(draft, companion))
+                except LedgerUnavailable:
+                    logger.error("inference.ending_not_recorded", inference_id=str(self.call.id))
+                await asyncio.sleep(pause)
+            return Ended(outcome, await ledger.commit(draft, companion))
+        except asyncio.CancelledError:
+            # Shutting down: this is the last that this process does for the call.
+            return Ended(outcome, ledger.commit_blocking(draft, companion))
+        except rows.AlreadyEnded:
+            state = await sync_to_async(rows.recorded_state)(self.call.id)
+            return Ended(outcome_of(self.call, state, self.stream), None)
+
+    def _milliseconds(self, at: float | None) -> int | None:
+        return None if at is None else round((at - self._began) * 1000)
+
+
+def _patience_with(provider: BaseLLMProvider) -> float:
+    """The seconds of silence that the provider's settings allow."""
+    configuration = getattr(provider, "configuration", None)
+    return float(getattr(configuration, "idle_seconds", DEFAULT_IDLE_SECONDS))
+
+
+def _uncancel() -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+
+
+def _failed(call: Call, error: Exception | None, requested: Receipt | None) -> CallFailed:
+    """What the caller may know."""
+    details = {"record_id": str(requested.record_id)} if requested else {}
+    if call.place is not None and requested:
+        details |= {
+            "conversation_id": str(call.place.conversation_id),
+            "message_id": str(call.place.answer_id),
+        }
+    match error:
+        case Refused():
+            return CallFailed(error.code, error.message, status=error.status, details=details)
+        case ProviderError():
+            return CallFailed(
+                error.code,
+                error.message,
+                status=error.status,
+                retry_after=error.retry_after,
+                details=details,
+            )
+        case LedgerUnavailable():
+            message = "The audit log cannot be written at the moment, and nothing goes without it."
+            return CallFailed("ledger_unavailable", message, status=503, retry_after=5)
+    message = "The answer was interrupted here. Ask again."
+    return CallFailed("interrupted", message, status=503, retry_after=1, details=details)
