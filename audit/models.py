@@ -221,3 +221,6 @@ class Verification(TenantModel):
     class Meta(TenantModel.Meta):
         verbose_name = _("verification")
         ordering = ["-id"]
+
+
+from audit import anchor_models as anchor_models  # noqa: E402 - its tables belong to this app

@@ -56,4 +56,4 @@ def post(address: str, body: bytes, *, media: str, timeout: float = TIMEOUT_SECO
     except httpx2.TimeoutException as error:
         raise AnchorFailed(f"No answer within {timeout:g} seconds.") from error
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise AnchorFailed(f"Cannot be reached: {error or type(error).__name__}.") from error
+        raise AnchorFailed(f"Cannot be reached: {str(error) or type(error).__name__}.") from error

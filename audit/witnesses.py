@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from urllib.parse import urlsplit
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -56,14 +55,13 @@ class Witness:
         return self._key[0]
 
     @property
-    def place(self) -> str:
-        """The host name."""
-        return urlsplit(self.url).netloc.rpartition("@")[2]
-
-    @property
     def public_key(self) -> bytes:
         """The Ed25519 key, 32 bytes."""
         return self._key[1]
+
+    def check_key(self) -> None:
+        """Raise :class:`AnchorFailed` where the verification key is no use."""
+        _ = self._key
 
     @cached_property
     def _key(self) -> tuple[str, bytes]:
