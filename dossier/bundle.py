@@ -21,6 +21,7 @@ from dossier.assembly import material_of
 from dossier.composition import compose, identity, manifest
 from dossier.document import Section, section_json
 from dossier.evidence import write_slice
+from dossier.formats import check
 from dossier.law import LAW_VERSION
 from dossier.leaves import moment
 from dossier.material import Material
@@ -114,8 +115,12 @@ def _manifests(material: Material) -> dict[str, bytes]:
     return {name: to_json(content) for name, content in sorted(files.items())}
 
 
-def to_json(content: Any) -> bytes:
-    """JSON as every member has it: sorted, indented, UTF-8, one line feed at the end."""
+def to_json(content: dict[str, Any]) -> bytes:
+    """JSON as every member has it: sorted, indented, UTF-8, one line feed at the end.
+
+    Raises :class:`dossier.formats.FormatBroken` where the content does not fit its own schema.
+    """
+    check(content)
     text = json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True)
     return f"{text}\n".encode()
 

@@ -1,0 +1,32 @@
+"""The formats of a bundle's JSON files, as JSON Schemas; everything written is checked by them."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+SCHEMAS = Path(__file__).parent / "schemas"
+
+
+class FormatBroken(ValueError):
+    """A file does not fit its own schema: a mistake in the code, found before it leaves."""
+
+
+@functools.cache
+def validator(name: str) -> Draft202012Validator:
+    """The validator of the format ``lex-custis/<name>/v1``."""
+    schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)
+
+
+def check(content: dict[str, Any]) -> None:
+    """Raise :class:`FormatBroken` unless *content* fits the schema of the format it names."""
+    name = str(content["format"]).removeprefix("lex-custis/").removesuffix("/v1")
+    error = next(iter(validator(name).iter_errors(content)), None)
+    if error is not None:
+        raise FormatBroken(f"{name}: {error.json_path}: {error.message}")
