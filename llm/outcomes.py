@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import structlog
+
 from llm.calls import Call, Outcome, State
+from llm.prices import Price, WrongPrice, list_date, list_source, price
 from llm.providers.base import ChatStream, Usage, estimate_tokens
+
+logger = structlog.get_logger(__name__)
 
 
 def outcome_of(
@@ -21,11 +26,15 @@ def outcome_of(
     if stream is None:
         return Outcome(state, error=error, error_code=code, duration_ms=duration_ms)
     usage = usage_of(call, state, stream, is_open=is_open)
+    cost = price_of(call, usage, stream.model) if usage else None
     return Outcome(
         state,
         text=stream.text,
         tool_calls=stream.tool_calls,
         usage=usage,
+        cost=cost.amount if cost else None,
+        currency=cost.currency if cost else "",
+        price_source=cost.origin if cost else "",
         finish_reason=stream.finish_reason.value if stream.finish_reason else "",
         raw_finish_reason=stream.raw_finish_reason,
         model=stream.model or (call.model if is_open else ""),
@@ -36,6 +45,31 @@ def outcome_of(
         first_token_ms=first_token_ms,
         duration_ms=duration_ms,
     )
+
+
+def price_of(call: Call, usage: Usage, answered: str) -> Price | None:
+    """What the call cost at the price of the model that answered, where one is known."""
+    assert call.route is not None
+    provider = call.route.provider
+    options = getattr(getattr(provider, "configuration", None), "options", None)
+    try:
+        return price(
+            usage,
+            provider_name=provider.provider_name,
+            models=(answered, call.route.model),
+            options=options,
+            at=call.at,
+        )
+    except WrongPrice:
+        logger.warning("inference.not_priced", inference_id=str(call.id), exc_info=True)
+        return None
+
+
+def load_prices() -> None:
+    """Read the list of prices into memory, which takes long enough to be done beside the call."""
+    list_source()
+    list_date()
+    price(Usage(1, 1), provider_name="openai", models=("gpt-4o",))
 
 
 def usage_of(call: Call, state: State, stream: ChatStream, *, is_open: bool) -> Usage | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from functools import partial
+from functools import cache, partial
 
 import structlog
 from asgiref.sync import sync_to_async
@@ -19,7 +19,7 @@ from llm import records, rows
 from llm.calls import Call, CallFailed, Ended, Outcome, Refused, State
 from llm.channel import Channel, ReaderGone
 from llm.leases import held
-from llm.outcomes import outcome_of
+from llm.outcomes import load_prices, outcome_of
 from llm.providers.base import BaseLLMProvider, ChatStream
 from llm.providers.errors import ProviderError, Unavailable
 from llm.silence import Silence
@@ -58,6 +58,7 @@ class Pump:
         self._begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._run(), name=f"inference {call.id}")
         _running.add(self._task)
+        _load_prices_once()
         self._task.add_done_callback(_running.discard)
 
     async def begun(self) -> None:
@@ -214,6 +215,11 @@ class Pump:
 
     def _milliseconds(self, at: float | None) -> int | None:
         return None if at is None else round((at - self._began) * 1000)
+
+
+@cache
+def _load_prices_once() -> None:
+    asyncio.get_running_loop().run_in_executor(None, load_prices)
 
 
 def _patience_with(provider: BaseLLMProvider) -> float:
