@@ -81,7 +81,7 @@ INSTALLED_APPS = [
 # Each of these works asynchronously: one that did not would cost every stream a thread.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "lexcustis.static_files.StaticFilesMiddleware",
     "lexcustis.request_log.RequestLogMiddleware",
     "lexcustis.api_errors.ApiErrorMiddleware",
     "csp.middleware.CSPMiddleware",

@@ -87,6 +87,7 @@ def totals(messages: Sequence[MessageView]) -> dict[str, Any]:
             costs[message.cost["currency"]] += Decimal(message.cost["amount"])
     return {
         "tokens": tokens,
+        "is_estimate": any(m.usage and m.usage["source"] != "provider" for m in messages),
         "costs": [{"amount": amount, "currency": currency} for currency, amount in costs.items()],
     }
 

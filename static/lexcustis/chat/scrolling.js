@@ -16,7 +16,7 @@ export class Follower {
   look() {
     const rest = this.scroller.scrollHeight - this.scroller.scrollTop - this.scroller.clientHeight;
     this.following = rest < NEAR;
-    this.button.hidden = this.following;
+    this.button.hidden = this.following || !this.scroller.querySelector(".message");
   }
 
   /** Go on to the end if the reader is there. */

@@ -78,18 +78,24 @@ async function archive(row, archived) {
   button.focus();
 }
 
+/** What lies behind the open drawer cannot be reached; the page's landmark and heading stay. */
+function setBehind(inert) {
+  const parts = main.querySelectorAll(":scope > :not(#title-bar), #title-bar > :not(h1)");
+  for (const part of parts) part.inert = inert;
+}
+
 export function openDrawer() {
   if (!NARROW.matches) return;
   sidebar.dataset.open = "";
   veil.hidden = false;
-  main.inert = true;
+  setBehind(true);
   toggle.setAttribute("aria-expanded", "true");
 }
 
 export function closeDrawer() {
   delete sidebar.dataset.open;
   veil.hidden = true;
-  main.inert = false;
+  setBehind(false);
   toggle.setAttribute("aria-expanded", "false");
 }
 
