@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.core.cache import caches
 from django.test import Client
+from django.utils import timezone
 
+from audit.models import SealState
+from audit.sealing import seal_once
 from lexcustis import health
 
 
@@ -15,11 +20,24 @@ def test_a_living_process_says_so(client: Client) -> None:
 
 
 def test_ready_names_each_part_with_one_word(database: None, client: Client) -> None:
+    seal_once()
     response = client.get("/readyz")
     assert response.status_code == 200, response.content
     parts = response.json()["parts"]
     assert set(parts) == set(health._CHECKS)
     assert set(parts.values()) == {"ok"}
+
+
+def test_a_stopped_sealer_is_told_and_takes_no_web_process_away(
+    database: None, client: Client
+) -> None:
+    """Records are committed without it and get their places when it is back."""
+    seal_once()
+    SealState.objects.update(looked_at=timezone.now() - timedelta(minutes=5))
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json()["parts"]["sealer"] == "stopped"
+    seal_once()
 
 
 def test_a_lost_redis_makes_it_not_ready_and_shows_no_address(
