@@ -66,6 +66,9 @@ class Signer(Protocol):
     def sign(self, requests: Sequence[Request]) -> list[str | Refusal]:
         """A signed note, or a refusal, for each request."""
 
+    def sign_manifest(self, sha256: bytes) -> str:
+        """A signed note over a bundle's manifest."""
+
     def verification_keys(self) -> list[str]:
         """The vkeys, the one that signs first, then those it replaced."""
 
@@ -112,6 +115,13 @@ class LocalSigner:
             else f"{item.text}\n{notes.sign(item.text, name=self._name, private_key=key)}"
             for item in results
         ]
+
+    def sign_manifest(self, sha256: bytes) -> str:
+        """A signed note over a bundle's manifest."""
+        if len(sha256) != 32:
+            raise ValueError("A SHA-256 has 32 bytes.")
+        text = f"lex-custis/manifest/v1\nsha256 {sha256.hex()}\n"
+        return f"{text}\n{notes.sign(text, name=self._name, private_key=self._private_keys()[0])}"
 
     def verification_keys(self) -> list[str]:
         """The vkeys, the one that signs first, then those it replaced."""

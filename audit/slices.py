@@ -19,6 +19,7 @@ from typing import Any
 from uuid import UUID
 
 from audit.checkpoints import latest_of_log
+from audit.hashing import split
 from audit.logs import current_log
 from audit.models import Checkpoint, Log, Position, Record, RecordIndex
 from audit.positions import positions_of
@@ -50,7 +51,8 @@ def export_period(
     """Write the slice of the records that claim a time from *start* to before *end*.
 
     Writes ``audit_log_period.jsonl``, one record a line in the order of the tree, and ``proofs/``
-    into *folder*. Records not yet sealed cannot be proved and are only counted.
+    into *folder*: the frame, the checkpoints, and the leaf hashes, which name a wrong record.
+    Records not yet sealed cannot be proved and are only counted.
     """
     log = current_log(organisation_id)
     in_period = RecordIndex.objects.for_organisation(organisation_id).filter(
@@ -64,9 +66,13 @@ def export_period(
     _write_proofs(log, folder / "proofs", before, after, period=(start, end))
     kinds: Counter[str] = Counter()
     counted = 0
-    with (folder / RECORDS_FILE).open("wb") as file:
-        for data in records_between(log.number, first, last):
+    with (
+        (folder / RECORDS_FILE).open("wb") as file,
+        (folder / "proofs" / "leaf_hashes.bin").open("wb") as hashes,
+    ):
+        for data, stored in records_between(log.number, first, last):
             file.write(data + b"\n")
+            hashes.write(stored)
             record = json.loads(data)
             if write_time(start) <= record["at"] < write_time(end):
                 kinds[record["kind"]] += 1
@@ -84,16 +90,17 @@ def export_period(
     )
 
 
-def records_between(log_number: int, first: int, end: int) -> Iterator[bytes]:
-    """The canonical bytes of the records at positions *first* to *end* - 1, in order."""
+def records_between(log_number: int, first: int, end: int) -> Iterator[tuple[bytes, bytes]]:
+    """Canonical bytes and stored leaf hash of the records at *first* to *end* - 1, in order."""
     rows = Position.objects.filter(
         log_number=log_number, first__gt=first - 256, first__lt=end
     ).order_by("first")
     for row in rows.iterator(200):
-        ids = row.ids[max(first - row.first, 0) : end - row.first]
+        wanted = slice(max(first - row.first, 0), end - row.first)
+        ids, hashes = row.ids[wanted], split(bytes(row.hashes))[wanted]
         records = Record.objects.in_bulk(ids)
-        for record_id in ids:
-            yield bytes(records[record_id].bytes)
+        for record_id, stored in zip(ids, hashes, strict=True):
+            yield bytes(records[record_id].bytes), stored
 
 
 def _places(log: Log, ids: Any) -> tuple[tuple[int, int] | None, int]:
