@@ -7,6 +7,7 @@ from uuid import UUID
 import structlog
 from celery import current_app
 from django.db import transaction
+from kombu.exceptions import OperationalError
 
 logger = structlog.get_logger(__name__)
 
@@ -23,5 +24,5 @@ def ring(dossier_id: UUID) -> None:
     """
     try:
         current_app.send_task("dossier.tasks.render", args=[str(dossier_id)], retry=False)
-    except current_app.connection().recoverable_connection_errors as error:
+    except OperationalError as error:
         logger.warning("dossier.doorbell_silent", dossier=str(dossier_id), error=str(error))

@@ -17,7 +17,6 @@ from dossier import bundle
 from dossier.declarations import declare
 from dossier.formats import FormatBroken, check
 from dossier.integrity import choose_checkpoint
-from dossier.leaves import State
 from dossier.models import Declaration, Dossier, Kind
 from dossier.production import claim_dossier
 from dossier.scheduling import request_dossier
@@ -263,4 +262,3 @@ def test_the_zip_is_the_same_bytes_each_time(cast: Cast, tmp_path: Path) -> None
         assert zipfile.ZipFile(io.BytesIO(built.path.read_bytes())).testzip() is None
     assert len(digests) == 1
     assert Dossier.unscoped.get(pk=made.pk).state == "running"
-    assert State.UNKNOWN
