@@ -78,8 +78,8 @@ class Lines:
 class ServerSentEvents:
     """The HTML standard's event stream, from bytes.
 
-    Comments, ``id`` and ``retry`` are dropped; an event whose final blank line is missing counts
-    at the end of the stream, since some servers leave it out.
+    Comments, ``id``, ``retry`` and events named ``ping`` are dropped; an event whose final blank
+    line is missing counts at the end of the stream, since some servers leave it out.
     """
 
     def __init__(self, *, limit: int = MAX_EVENT_BYTES) -> None:
@@ -105,7 +105,8 @@ class ServerSentEvents:
                 self._at_start = False
                 line = line.removeprefix(b"\xef\xbb\xbf")  # noqa: PLW2901 - the byte order mark
             if not line:
-                if self._data:
+                # A ping keeps the connection alive and says nothing.
+                if self._data and self._name != "ping":
                     data = b"\n".join(self._data).decode("utf-8", "replace")
                     events.append(ServerSentEvent(self._name, data))
                 self._name, self._data, self._data_bytes = "", [], 0

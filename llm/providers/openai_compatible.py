@@ -224,6 +224,7 @@ class Reading:
         self.done = False
         self._provider = provider
         self._started = False
+        self._named = False
         self._refused = False
         self._finish: Finished | None = None
         self._request_id = ""
@@ -240,8 +241,9 @@ class Reading:
         error = chunk.get("error") or extra.get("error")
         if error or chunk.get("object") == "error":
             raise broken_off(self._provider, {"error": error} if error else chunk)
-        if not self._started:
-            self._started = True
+        if not self._started or (not self._named and chunk.get("model")):
+            # Azure's first chunk holds the filter's results, but neither id nor model.
+            self._started, self._named = True, bool(chunk.get("model"))
             upstream_id = str(chunk.get("id") or self._request_id)[:200]
             yield Started(upstream_id, str(chunk.get("model") or "")[:200], self._location)
         for choice in chunk.get("choices") or ():

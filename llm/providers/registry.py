@@ -40,6 +40,51 @@ BUILT_IN: tuple[Vendor, ...] = (
         needs_key=False,
     ),
     Vendor(
+        "openai",
+        "OpenAI",
+        "openai",
+        "llm.providers.openai:OpenAIProvider",
+        base_url="https://api.openai.com/v1",
+        hosts={
+            "api.openai.com": UNKNOWN,
+            "eu.api.openai.com": "EU",
+            "us.api.openai.com": "US",
+            "au.api.openai.com": "AU",
+            "jp.api.openai.com": "JP",
+            "in.api.openai.com": "IN",
+            "ae.api.openai.com": "AE",
+        },
+    ),
+    Vendor(
+        "anthropic",
+        "Anthropic",
+        "anthropic",
+        "llm.providers.anthropic:AnthropicProvider",
+        base_url="https://api.anthropic.com/v1",
+        hosts={"api.anthropic.com": UNKNOWN},
+    ),
+    Vendor(
+        "gemini",
+        "Google Gemini",
+        "gcp.gemini",
+        "llm.providers.gemini:GeminiProvider",
+        base_url="https://generativelanguage.googleapis.com/v1",
+        hosts={"generativelanguage.googleapis.com": UNKNOWN},
+    ),
+    Vendor("azure", "Azure OpenAI", "azure.ai.openai", "llm.providers.azure:AzureProvider"),
+    # Neither says where it processes: the region is for the contract to declare.
+    Vendor(
+        "groq",
+        "Groq",
+        "groq",
+        _OPENAI_FORM,
+        base_url="https://api.groq.com/openai/v1",
+        dialect={"max_tokens": "max_completion_tokens"},
+    ),
+    Vendor(
+        "together", "Together AI", "together", _OPENAI_FORM, base_url="https://api.together.ai/v1"
+    ),
+    Vendor(
         "openai_compatible",
         "OpenAI-compatible server",
         "openai_compatible",

@@ -243,6 +243,126 @@ OLLAMA_TOOLS = Golden(
     reasoning="Über das Wetter…",
 )
 
+AZURE = Golden(
+    "azure",
+    "",
+    sse(
+        {
+            "id": "",
+            "object": "",
+            "created": 0,
+            "model": "",
+            "choices": [],
+            "prompt_filter_results": [
+                {
+                    "prompt_index": 0,
+                    "content_filter_results": {"hate": {"filtered": False, "severity": "safe"}},
+                }
+            ],
+        },
+        chunk({"role": "assistant", "content": ""}),
+        *(chunk({"content": piece}) for piece in PIECES),
+        chunk({}, "stop"),
+        {**chunk({}), "choices": [], "usage": OPENAI_USAGE},
+        "[DONE]",
+    ),
+    usage=Usage(19, 10, 8, 4),
+    model="gpt-5.2-2026-08-01",
+    upstream_id="chatcmpl-Bz1",
+)
+
+_GROQ = {"id": "chatcmpl-fa3e", "model": "llama-3.3-70b-versatile"}
+GROQ = Golden(
+    "groq",
+    "/openai/v1",
+    sse(
+        {**chunk({"role": "assistant", "content": ""}), **_GROQ, "x_groq": {"id": "req_01jb"}},
+        {**chunk({"reasoning": "Ein Gruß? "}), **_GROQ},
+        *({**chunk({"content": piece}), **_GROQ} for piece in PIECES),
+        {
+            **chunk({}, "stop"),
+            **_GROQ,
+            "x_groq": {
+                "id": "req_01jb",
+                "usage": {
+                    "queue_time": 0.037,
+                    "prompt_tokens": 36,
+                    "prompt_time": 0.0006,
+                    "completion_tokens": 11,
+                    "total_tokens": 47,
+                },
+            },
+        },
+        "[DONE]",
+    ),
+    usage=Usage(36, 11),
+    model="llama-3.3-70b-versatile",
+    upstream_id="chatcmpl-fa3e",
+    reasoning="Ein Gruß? ",
+)
+
+_TOGETHER = {"id": "oFuP-4-93", "model": "meta-llama/Llama-3.3-70B-Instruct-Turbo"}
+TOGETHER = Golden(
+    "together",
+    "/v1",
+    sse(
+        *(
+            {**chunk({"role": "assistant", "content": p, "token_id": 7}), **_TOGETHER}
+            for p in PIECES
+        ),
+        {
+            **chunk({"content": ""}, "eos"),
+            **_TOGETHER,
+            "usage": {"prompt_tokens": 21, "completion_tokens": 8, "total_tokens": 29},
+        },
+        "[DONE]",
+    ),
+    usage=Usage(21, 8),
+    model="meta-llama/Llama-3.3-70B-Instruct-Turbo",
+    upstream_id="oFuP-4-93",
+)
+
+_LLAMACPP = {"id": "chatcmpl-Qw", "model": "/models/smollm2.gguf"}
+LLAMACPP = Golden(
+    "llamacpp",
+    "/v1",
+    sse(
+        {**chunk({"role": "assistant", "content": None}), **_LLAMACPP},
+        *({**chunk({"content": piece}), **_LLAMACPP} for piece in PIECES),
+        {**chunk({}, "stop"), **_LLAMACPP},
+        {
+            **chunk({}),
+            **_LLAMACPP,
+            "choices": [],
+            "usage": {"prompt_tokens": 31, "completion_tokens": 9},
+            "timings": {"prompt_n": 31, "predicted_n": 9, "predicted_per_second": 80.1},
+        },
+        "[DONE]",
+    ),
+    usage=Usage(31, 9),
+    model="/models/smollm2.gguf",
+    upstream_id="chatcmpl-Qw",
+)
+
+# vLLM with continuous usage: each chunk counts what there is so far; the last one is right.
+VLLM = Golden(
+    "vllm",
+    "/v1",
+    sse(
+        *(
+            chunk({"content": piece}, usage={"prompt_tokens": 5, "completion_tokens": at})
+            for at, piece in enumerate(PIECES)
+        ),
+        chunk({}, "length", usage={"prompt_tokens": 5, "completion_tokens": 4}),
+        {**chunk({}), "choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 4}},
+        "[DONE]",
+    ),
+    usage=Usage(5, 4),
+    finish=FinishReason.LENGTH,
+    model="gpt-5.2-2026-08-01",
+    upstream_id="chatcmpl-Bz1",
+)
+
 ALL = {
     "openai text": OPENAI,
     "openai tools": OPENAI_TOOLS,
@@ -251,4 +371,9 @@ ALL = {
     "mistral thinking": MISTRAL_THINKING,
     "ollama text": OLLAMA,
     "ollama tools": OLLAMA_TOOLS,
+    "azure text": AZURE,
+    "groq text": GROQ,
+    "together text": TOGETHER,
+    "llama.cpp text": LLAMACPP,
+    "vllm text": VLLM,
 }

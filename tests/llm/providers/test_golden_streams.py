@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from llm.providers.base import ChatMessage, ChatResponse
-from tests.llm.providers.golden import ALL, Golden
+from tests.llm.providers.golden import Golden
 from tests.llm.providers.loopback import Loopback, Reply
+from tests.llm.providers.streams import ALL
 
 HELLO = [ChatMessage("user", "Say hello.")]
 

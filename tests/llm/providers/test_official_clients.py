@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from llm.providers.base import ChatMessage, ChatResponse
-from tests.llm.providers.golden import ALL, Golden
+from tests.llm.providers.golden import Golden
 from tests.llm.providers.loopback import KEY, Loopback, Reply
+from tests.llm.providers.streams import ALL
 
 HELLO = [{"role": "user", "content": "Say hello."}]
 
@@ -28,7 +29,7 @@ async def ours(loopback: Loopback, golden: Golden) -> ChatResponse:
     return await provider.chat([ChatMessage("user", "Say hello.")])
 
 
-@golden_of("openai_compatible", "mistral")
+@golden_of("openai_compatible", "mistral", "groq", "together", "llamacpp", "vllm", "azure")
 async def test_openais_client_reads_the_same(loopback: Loopback, golden: Golden) -> None:
     import openai
 
@@ -117,3 +118,71 @@ async def test_ollamas_client_reads_the_same(loopback: Loopback, golden: Golden)
     assert [(c.name, json.loads(c.arguments)) for c in mine.tool_calls] == [
         (call.function.name, dict(call.function.arguments)) for call in calls
     ]
+
+
+@golden_of("anthropic")
+async def test_anthropics_client_reads_the_same(loopback: Loopback, golden: Golden) -> None:
+    import anthropic
+
+    mine = await ours(loopback, golden)
+    async with (
+        anthropic.AsyncAnthropic(api_key=KEY, base_url=loopback.origin, max_retries=0) as client,
+        client.messages.stream(model="a-model", max_tokens=9, messages=HELLO) as stream,
+    ):
+        async for _ in stream:
+            pass
+        message = await stream.get_final_message()
+    mine_sent, theirs_sent = loopback.requests
+    assert mine_sent.target == theirs_sent.target.partition("?")[0]
+    for header in ("anthropic-version", "authorization", "x-api-key"):
+        assert mine_sent.headers.get(header) == theirs_sent.headers.get(header)
+    assert mine.text == "".join(block.text for block in message.content if block.type == "text")
+    assert mine.reasoning == "".join(b.thinking for b in message.content if b.type == "thinking")
+    assert [(c.id, c.name, json.loads(c.arguments)) for c in mine.tool_calls] == [
+        (block.id, block.name, block.input) for block in message.content if block.type == "tool_use"
+    ]
+    assert mine.raw_finish_reason == message.stop_reason
+    assert (mine.model, mine.upstream_id) == (message.model, message.id)
+    assert mine.usage is not None
+    assert mine.usage.output_tokens == message.usage.output_tokens
+    assert mine.usage.cached_input_tokens == (message.usage.cache_read_input_tokens or 0)
+    assert mine.location == message.usage.inference_geo
+
+
+@golden_of("gemini")
+async def test_googles_client_reads_the_same(loopback: Loopback, golden: Golden) -> None:
+    from google import genai
+    from google.genai import types
+
+    mine = await ours(loopback, golden)
+    options = types.HttpOptions(base_url=loopback.origin, retry_options=None)
+    client = genai.Client(api_key=KEY, http_options=options)
+    text, thoughts, calls, finish, last = "", "", [], "", None
+    async for last in await client.aio.models.generate_content_stream(
+        model="a-model", contents="Say hello."
+    ):
+        for candidate in last.candidates or ():
+            finish = candidate.finish_reason.value if candidate.finish_reason else finish
+            for part in (candidate.content.parts if candidate.content else None) or ():
+                if part.function_call:
+                    calls.append((part.function_call.name, dict(part.function_call.args or {})))
+                elif part.thought:
+                    thoughts += part.text or ""
+                else:
+                    text += part.text or ""
+    await client.aio.aclose()
+    client.close()
+    assert last is not None
+    mine_sent, theirs_sent = loopback.requests
+    assert mine_sent.target == theirs_sent.target
+    assert mine_sent.headers["x-goog-api-key"] == theirs_sent.headers["x-goog-api-key"]
+    assert (mine.text, mine.reasoning) == (text, thoughts)
+    assert [(c.name, json.loads(c.arguments)) for c in mine.tool_calls] == calls
+    assert mine.raw_finish_reason == finish
+    assert (mine.model, mine.upstream_id) == (last.model_version, last.response_id)
+    assert mine.usage is not None
+    used = last.usage_metadata
+    assert mine.usage.input_tokens == used.prompt_token_count
+    assert mine.usage.output_tokens == (used.candidates_token_count or 0) + (
+        used.thoughts_token_count or 0
+    )

@@ -1,0 +1,272 @@
+"""Google's Gemini form, at the Generative Language API. That API has no promise of residency."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from llm.providers.adapters import HTTPProvider, parsed
+from llm.providers.base import (
+    ChatMessage,
+    ChatOptions,
+    Event,
+    Finished,
+    FinishReason,
+    Model,
+    Reasoning,
+    Started,
+    Text,
+    ToolCallDelta,
+    Usage,
+)
+from llm.providers.configuration import Configuration
+from llm.providers.errors import BadResponse, ContentRefused, Unavailable
+from llm.providers.failures import broken_off
+from llm.providers.framing import ServerSentEvents
+
+# The form gives calls no ids, but wants each call's signature back with its result: the id that
+# we make carries it.
+_SIGNATURE = "~"
+_ERRORS = frozenset({"OTHER", "MISSING_THOUGHT_SIGNATURE"})
+_LENGTH = frozenset({"MAX_TOKENS", "CONTINUATION"})
+
+
+class GeminiProvider(HTTPProvider):
+    """Gemini with a key of Google AI Studio."""
+
+    @staticmethod
+    def headers(configuration: Configuration) -> Mapping[str, str]:
+        """The key goes into a header, never into the address, where logs would keep it."""
+        return {"x-goog-api-key": configuration.key} if configuration.key else {}
+
+    async def authorisation(self) -> Mapping[str, str]:
+        """Further headers, for what must be fetched first."""
+        return {}
+
+    def model_path(self, model: str) -> str:
+        """The path of a model below the base URL."""
+        return f"/models/{quote(model.removeprefix('models/'), safe='')}"
+
+    async def stream_events(
+        self, messages: Sequence[ChatMessage], options: ChatOptions
+    ) -> AsyncGenerator[Event, None]:
+        """The answer as events."""
+        body = {
+            **self.configuration.options.get("body", {}),
+            **options.extra,
+            **body_of(messages, options),
+        }
+        model = self.model_path(options.model or self.provider_model)
+        headers = {"accept": "text/event-stream", **await self.authorisation()}
+        reading = _Reading(self.upstream.provider)
+        path = f"{model}:streamGenerateContent?alt=sse"
+        async with self.upstream.call("POST", path, body, headers=headers) as answer:
+            answer.require_media("event-stream")
+            async for event in answer.items(ServerSentEvents()):
+                for made in reading.events(parsed(self.upstream.provider, event.data)):
+                    yield made
+        for made in reading.end():
+            yield made
+
+    async def list_models(self) -> list[Model]:
+        """All pages of the models that can chat."""
+        found: list[Model] = []
+        page = ""
+        for _ in range(20):
+            listed = await self.upstream.json(
+                "GET",
+                f"/models?pageSize=1000{page}",
+                headers=await self.authorisation(),
+                seconds=20,
+            )
+            if not isinstance(listed, Mapping):
+                raise BadResponse(f"{self.upstream.provider} lists its models in an unknown form.")
+            found += [
+                Model(
+                    str(row["name"]).removeprefix("models/"),
+                    str(row.get("displayName") or ""),
+                    str(row.get("version") or ""),
+                    row.get("inputTokenLimit"),
+                )
+                for row in listed.get("models", ())
+                if "generateContent" in row.get("supportedGenerationMethods", ["generateContent"])
+            ]
+            if not listed.get("nextPageToken"):
+                break
+            page = f"&pageToken={quote(str(listed['nextPageToken']), safe='')}"
+        return found
+
+    async def count_tokens(self, messages: Sequence[ChatMessage]) -> int:
+        """What the vendor counts."""
+        contents = body_of(messages, ChatOptions(None))["contents"]
+        path = f"{self.model_path(self.provider_model)}:countTokens"
+        counted = await self.upstream.json(
+            "POST", path, {"contents": contents}, headers=await self.authorisation(), seconds=20
+        )
+        try:
+            return int(counted["totalTokens"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadResponse(f"{self.upstream.provider} counts in an unknown form.") from error
+
+
+def body_of(messages: Sequence[ChatMessage], options: ChatOptions) -> dict[str, Any]:
+    """A request in Gemini's form."""
+    settings: dict[str, Any] = {
+        "temperature": options.temperature,
+        "topP": options.top_p,
+        "maxOutputTokens": options.max_tokens,
+        "stopSequences": list(options.stop) or None,
+        "seed": options.seed,
+    }
+    if options.output_schema is not None:
+        settings["responseMimeType"] = "application/json"
+        settings["responseJsonSchema"] = dict(options.output_schema)
+    body: dict[str, Any] = {"contents": list(_contents(messages))}
+    settings = {name: value for name, value in settings.items() if value is not None}
+    if settings:
+        body["generationConfig"] = settings
+    system = "\n\n".join(m.content for m in messages if m.role in ("system", "developer"))
+    if system:
+        body["systemInstruction"] = {"parts": [{"text": system}]}
+    if options.tools:
+        body["tools"] = [{"functionDeclarations": [_declaration(tool) for tool in options.tools]}]
+        body |= _tool_config(options.tool_choice)
+    return body
+
+
+def _contents(messages: Sequence[ChatMessage]) -> Iterator[dict[str, Any]]:
+    names: dict[str, str] = {}
+    role, parts = "", list[dict[str, Any]]()
+    for message in messages:
+        if message.role in ("system", "developer"):
+            continue
+        names.update({call.id: call.name for call in message.tool_calls})
+        speaker = "model" if message.role == "assistant" else "user"
+        if speaker != role and parts:
+            yield {"role": role, "parts": parts}
+            parts = []
+        role = speaker
+        parts += _parts(message, names)
+    if parts:
+        yield {"role": role, "parts": parts}
+
+
+def _parts(message: ChatMessage, names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    if message.role == "tool":
+        name = names.get(message.tool_call_id or "", message.tool_call_id or "")
+        yield {"functionResponse": {"name": name, "response": {"result": message.content}}}
+        return
+    for image in message.images:
+        data = base64.b64encode(image.data).decode()
+        yield {"inlineData": {"mimeType": image.media, "data": data}}
+    if message.content:
+        yield {"text": message.content}
+    for call in message.tool_calls:
+        arguments = json.loads(call.arguments or "{}")
+        part: dict[str, Any] = {"functionCall": {"name": call.name, "args": arguments}}
+        _, _, signature = call.id.partition(_SIGNATURE)
+        if signature:
+            part["thoughtSignature"] = signature
+        yield part
+
+
+def _declaration(tool: Mapping[str, Any]) -> dict[str, Any]:
+    function = tool.get("function") or {}
+    made = {"name": function.get("name", ""), "description": function.get("description") or ""}
+    if function.get("parameters"):
+        made["parametersJsonSchema"] = function["parameters"]
+    return made
+
+
+def _tool_config(choice: Any) -> dict[str, Any]:
+    calling: dict[str, Any] = {}
+    if isinstance(choice, Mapping):
+        name = (choice.get("function") or {}).get("name", "")
+        calling = {"mode": "ANY", "allowedFunctionNames": [name]}
+    elif choice in ("auto", "required", "none"):
+        calling = {"mode": {"auto": "AUTO", "required": "ANY", "none": "NONE"}[choice]}
+    return {"toolConfig": {"functionCallingConfig": calling}} if calling else {}
+
+
+class _Reading:
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+        self._started = False
+        self._calls = 0
+        self._raw = ""
+
+    def events(self, chunk: Mapping[str, Any]) -> Iterator[Event]:
+        if "error" in chunk:
+            raise broken_off(self._provider, chunk)
+        if not self._started:
+            self._started = True
+            yield Started(
+                str(chunk.get("responseId") or "")[:200], str(chunk.get("modelVersion") or "")[:200]
+            )
+        used = chunk.get("usageMetadata")
+        if used:
+            yield self._usage(used)
+        candidates = chunk.get("candidates") or []
+        blocked = (chunk.get("promptFeedback") or {}).get("blockReason")
+        if blocked and not candidates:
+            raise ContentRefused(f"The content filter of {self._provider} blocked the prompt.")
+        for candidate in candidates[:1]:
+            for part in (candidate.get("content") or {}).get("parts") or ():
+                yield from self._part(part)
+            self._raw = str(candidate.get("finishReason") or self._raw)[:60]
+
+    def _part(self, part: Mapping[str, Any]) -> Iterator[Event]:
+        text = part.get("text")
+        if text and part.get("thought"):
+            yield Reasoning(str(text))
+        elif text:
+            yield Text(str(text))
+        call = part.get("functionCall")
+        if call:
+            index, self._calls = self._calls, self._calls + 1
+            identifier = str(call.get("id") or f"call_{index}")
+            if part.get("thoughtSignature"):
+                identifier += _SIGNATURE + str(part["thoughtSignature"])
+            arguments = json.dumps(call.get("args") or {}, ensure_ascii=False)
+            yield ToolCallDelta(index, identifier, str(call.get("name") or ""), arguments)
+
+    def _usage(self, used: Mapping[str, Any]) -> Usage:
+        try:
+            thoughts = int(used.get("thoughtsTokenCount") or 0)
+            return Usage(
+                int(used.get("promptTokenCount") or 0)
+                + int(used.get("toolUsePromptTokenCount") or 0),
+                int(used.get("candidatesTokenCount") or 0) + thoughts,
+                int(used.get("cachedContentTokenCount") or 0),
+                thoughts,
+            )
+        except (TypeError, ValueError) as error:
+            raise BadResponse(f"{self._provider} states its usage in an unknown form.") from error
+
+    def end(self) -> Iterator[Event]:
+        if not self._started:
+            raise BadResponse(f"{self._provider} closed the connection without an answer.")
+        if not self._raw:
+            raise Unavailable(
+                f"{self._provider} closed the connection in the middle of the answer."
+            )
+        reason = _reason(self._raw)
+        if self._calls and reason is FinishReason.STOP:
+            reason = FinishReason.TOOL_CALLS
+        yield Finished(reason, self._raw)
+        if reason is FinishReason.ERROR:
+            raise Unavailable(f"{self._provider} ended the answer with an error. Try again.")
+
+
+def _reason(raw: str) -> FinishReason:
+    if raw == "STOP":
+        return FinishReason.STOP
+    if raw in _LENGTH:
+        return FinishReason.LENGTH
+    # MALFORMED_…, UNEXPECTED_TOOL_CALL, TOO_MANY_TOOL_CALLS: the model failed, nobody refused.
+    if raw in _ERRORS or raw.startswith(("MALFORMED_", "UNEXPECTED_", "TOO_MANY_")):
+        return FinishReason.ERROR
+    return FinishReason.CONTENT_FILTER
