@@ -1,9 +1,35 @@
 """The ASGI application that uvicorn serves."""
 
 import os
+from typing import Any
 
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lexcustis.settings")
 
-application = get_asgi_application()
+# How long answers that are still being given may take to be recorded when the server goes down.
+SHUTDOWN_SECONDS = 10.0
+
+_django = get_asgi_application()
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Django, which knows nothing of the server's end; that is handled here."""
+    if scope["type"] == "lifespan":
+        await _live(receive, send)
+    else:
+        await _django(scope, receive, send)
+
+
+async def _live(receive: Any, send: Any) -> None:
+    """Until the server goes down; then every running call gets its recorded ending."""
+    from llm.pump import interrupt_all
+
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await interrupt_all(seconds=SHUTDOWN_SECONDS)
+            await send({"type": "lifespan.shutdown.complete"})
+            return

@@ -37,7 +37,15 @@ READER_PATIENCE_SECONDS = 60.0
 RETRIES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 
 # The event loop itself holds tasks only weakly.
-_running: set[asyncio.Task[None]] = set()
+_running: set[Pump] = set()
+
+
+async def interrupt_all(*, seconds: float) -> None:
+    """End every call of this event loop as interrupted and wait until the endings are recorded."""
+    loop = asyncio.get_running_loop()
+    tasks = [pump.interrupt() for pump in list(_running) if pump.loop is loop]
+    if tasks:
+        await asyncio.wait(tasks, timeout=seconds)
 
 
 class Pump:
@@ -55,11 +63,12 @@ class Pump:
         self._is_calling = False
         self._began = time.monotonic()
         self._first_token: float | None = None
-        self._begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.loop = asyncio.get_running_loop()
+        self._begun: asyncio.Future[None] = self.loop.create_future()
         self._task = asyncio.create_task(self._run(), name=f"inference {call.id}")
-        _running.add(self._task)
+        self._task.add_done_callback(lambda _: _running.discard(self))
+        _running.add(self)
         _load_prices_once()
-        self._task.add_done_callback(_running.discard)
 
     async def begun(self) -> None:
         """Wait for the first event from upstream. Raises :class:`CallFailed`.
@@ -90,6 +99,12 @@ class Pump:
         self._is_stopped = True
         if self._is_calling:
             self._task.cancel()
+
+    def interrupt(self) -> asyncio.Task[None]:
+        """The server goes down: end the call; the task returned ends when that is recorded."""
+        if self._is_calling:
+            self._task.cancel()
+        return self._task
 
     def failure(self) -> CallFailed | None:
         """Why there is no whole answer; None where there is one, or where the client left."""

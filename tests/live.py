@@ -49,8 +49,8 @@ class ServerProcess:
     def start(self) -> None:
         """Start the server and wait until it answers."""
         command = [sys.executable, "-m", "uvicorn", "lexcustis.asgi:application"]
-        command += ["--host", "127.0.0.1", "--port", str(self.port), "--lifespan", "off"]
-        command += ["--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "5"]
+        command += ["--host", "127.0.0.1", "--port", str(self.port), "--lifespan", "on"]
+        command += ["--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "2"]
         self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment)
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
@@ -110,7 +110,7 @@ def web_server(database: None) -> Iterator[str]:
 
     port = free_port()
     config = uvicorn.Config(
-        application, host="127.0.0.1", port=port, lifespan="off", log_level="warning"
+        application, host="127.0.0.1", port=port, lifespan="on", log_level="warning"
     )
     config.access_log = False
     server = uvicorn.Server(config)
