@@ -38,8 +38,10 @@ def money(cost: Mapping[str, Any]) -> str:
     """An amount with its currency; small ones with two significant digits."""
     amount = Decimal(cost["amount"])
     places = 2 if amount == 0 or amount >= Decimal("0.1") else 1 - amount.adjusted()
+    places = min(places, 9)
+    rounded = amount.quantize(Decimal(1).scaleb(-places))  # Django's own formatting cuts off
     symbol = _SYMBOLS.get(cost["currency"], f"{cost['currency']} ")
-    return f"{symbol}{number_format(amount, min(places, 9), use_l10n=True)}"
+    return f"{symbol}{number_format(rounded, places, use_l10n=True)}"
 
 
 @register.simple_tag(takes_context=True)
