@@ -12,11 +12,16 @@ from audit.logs import current_log
 from audit.models import Checkpoint, Log
 from audit.notes import Head
 from audit.signer import Refusal, Request, Signer, signer
-from audit.tree import StoredTree, TreeIncomplete
+from audit.tree import consistency_proofs
 
 logger = structlog.get_logger(__name__)
 
 _LOCK = 0x4C59
+_SIGNED = """
+UPDATE audit_log SET signed_size = signed.size, trouble = ''
+FROM unnest(%s::integer[], %s::bigint[]) AS signed(number, size)
+WHERE audit_log.number = signed.number
+"""
 
 
 def latest(organisation_id: UUID) -> Checkpoint | None:
@@ -46,8 +51,7 @@ def sign_heads(*, shard: int = 0, shards: int = 1) -> tuple[int, list[str]]:
             return 0, problems
         authority = signer()
         known = authority.heads(log.origin for log in logs)
-        asked = [(log, _request(log, known.get(log.origin), problems)) for log in logs]
-        requests = [(log, request) for log, request in asked if request is not None]
+        requests = _requests(logs, known, problems)
         return _keep(authority, requests, problems), problems
 
 
@@ -62,30 +66,38 @@ def _keep(authority: Signer, requests: list[tuple[Log, Request]], problems: list
         checkpoints.append(
             Checkpoint(log_number=log.number, size=head.size, root=head.root, note=answer)
         )
-        Log.unscoped.filter(pk=log.pk).update(  # the sealer seals everybody's
-            signed_size=head.size, trouble=""
-        )
     Checkpoint.objects.bulk_create(checkpoints)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _SIGNED, [[it.log_number for it in checkpoints], [it.size for it in checkpoints]]
+        )
     return len(checkpoints)
 
 
-def _request(log: Log, known: Head | None, problems: list[str]) -> Request | None:
-    """What to ask the signer for this log, None where the database is behind the signer."""
-    head = Head(log.origin, log.size, bytes(log.root))
-    old_size = known.size if known else 0
-    if old_size > log.size:
-        message = (
-            f"The database was rolled back: it holds {log.size} records of this log, "
-            f"and the signer has signed {old_size}."
-        )
-        _trouble(log, message, problems)
-        return None
-    try:
-        proof = StoredTree(log.number).consistency_proof(old_size, log.size)
-    except TreeIncomplete as error:
-        _trouble(log, f"The stored tree is not complete. {error}", problems)
-        return None
-    return Request(head, old_size, proof)
+def _requests(
+    logs: list[Log], known: dict[str, Head], problems: list[str]
+) -> list[tuple[Log, Request]]:
+    """What to ask the signer, leaving out logs of which the database is behind the signer."""
+    asked = []
+    for log in logs:
+        old_size = known[log.origin].size if log.origin in known else 0
+        if old_size > log.size:
+            message = (
+                f"The database was rolled back: it holds {log.size} records of this log, "
+                f"and the signer has signed {old_size}."
+            )
+            _trouble(log, message, problems)
+        else:
+            asked.append((log, old_size))
+    proofs = consistency_proofs((log.number, old_size, log.size) for log, old_size in asked)
+    requests = []
+    for (log, old_size), proof in zip(asked, proofs, strict=True):
+        if proof is None:
+            _trouble(log, "The stored tree is not complete.", problems)
+        else:
+            head = Head(log.origin, log.size, bytes(log.root))
+            requests.append((log, Request(head, old_size, proof)))
+    return requests
 
 
 def _trouble(log: Log, message: str, problems: list[str]) -> None:

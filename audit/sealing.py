@@ -49,6 +49,13 @@ LEFT JOIN (SELECT unnest(ids) AS id FROM audit_position) AS placed ON placed.id 
 WHERE placed.id IS NULL AND log_number %% %(shards)s = %(shard)s
 ORDER BY record.id
 """
+_MOVE = """
+UPDATE audit_log SET size = head.size, root = head.root, frontier = head.frontier, sealed_at = %s
+FROM unnest(%s::integer[], %s::bigint[], %s::bigint[], %s::bytea[], %s::bytea[])
+  AS head(number, was, size, root, frontier)
+WHERE audit_log.number = head.number AND audit_log.size = head.was
+RETURNING audit_log.number
+"""
 _PAST_EVERY_XID = "SELECT coalesce(max(xid::text::bigint), 0) + 1 FROM audit_record"
 
 _Row = tuple[int, UUID, int, bytes]
@@ -192,6 +199,7 @@ def _extend_logs(rows: Sequence[_Row], *, generation: int, report: SealReport) -
     logs = Log.unscoped.in_bulk(by_log)  # the sealer seals everybody's
     positions: list[tuple[Any, ...]] = []
     tiles: list[tuple[Any, ...]] = []
+    heads: list[tuple[Log, Frontier]] = []
     for number, of_log in by_log.items():
         log = logs.get(number)
         if log is None:
@@ -199,9 +207,13 @@ def _extend_logs(rows: Sequence[_Row], *, generation: int, report: SealReport) -
             continue
         leaves = [leaf_hash(data) for _xid, _id, _number, data in of_log]
         positions += _position_rows(log, of_log, leaves, generation)
-        tiles += [(number, *tile) for tile in _move_head(log, leaves)]
+        frontier = _frontier_of(log)
+        tiles += [(number, *tile) for tile in frontier.extend(leaves)]
+        heads.append((log, frontier))
         report.logs.add(number)
         report.sealed += len(of_log)
+    if heads:
+        _move_heads(heads)
     with connection.cursor() as cursor:
         if positions:
             cursor.executemany(
@@ -232,21 +244,29 @@ def _position_rows(
     return result
 
 
-def _move_head(log: Log, leaves: Sequence[bytes]) -> list[tuple[int, int, bytes]]:
-    """Extend the log's frontier and store the new head; return the tiles that became full."""
+def _frontier_of(log: Log) -> Frontier:
+    """The frontier of the stored head. Raises :class:`HeadMoved` where it contradicts the root."""
     frontier = Frontier.from_bytes(log.size, bytes(log.frontier))
     if frontier.root != bytes(log.root):
         raise HeadMoved(f"The stored head of {log.origin} contradicts itself.")
-    tiles = frontier.extend(leaves)
-    moved = Log.unscoped.filter(pk=log.pk, size=log.size).update(
-        size=frontier.size,
-        root=frontier.root,
-        frontier=frontier.to_bytes(),
-        sealed_at=timezone.now(),
-    )
-    if moved != 1:
-        raise HeadMoved(f"The head of {log.origin} moved while it was being extended.")
-    return tiles
+    return frontier
+
+
+def _move_heads(heads: Sequence[tuple[Log, Frontier]]) -> None:
+    """Store the new heads, each only if the old one still stands: one statement for all logs."""
+    columns: list[list[Any]] = [
+        [log.number for log, _frontier in heads],
+        [log.size for log, _frontier in heads],
+        [frontier.size for _log, frontier in heads],
+        [frontier.root for _log, frontier in heads],
+        [frontier.to_bytes() for _log, frontier in heads],
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_MOVE, [timezone.now(), *columns])
+        moved = {number for (number,) in cursor.fetchall()}
+    for log, _frontier in heads:
+        if log.number not in moved:
+            raise HeadMoved(f"The head of {log.origin} moved while it was being extended.")
 
 
 def _rows(query: str, parameters: dict[str, Any]) -> list[_Row]:

@@ -6,7 +6,10 @@ perfect subtrees, and those from at most two tiles at each level: a few short qu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from django.db import connection
 
 from audit.hashing import TILE_HEIGHT, TILE_WIDTH, Frontier, fold, root_of, split
 from audit.models import Position, Tile
@@ -67,12 +70,83 @@ def perfect_subtrees(start: int, end: int) -> Iterator[tuple[int, int]]:
         start += 1 << height
 
 
+# Many tiles of many logs at once: a sealer that signs a hundred logs a round asks two questions,
+# not some hundreds.
+_LEAVES = """
+SELECT wanted.log_number, wanted.index, position.hashes
+FROM unnest(%s::integer[], %s::bigint[]) AS wanted(log_number, index)
+JOIN audit_position AS position ON position.log_number = wanted.log_number
+ AND position.first >= wanted.index * 256 AND position.first < (wanted.index + 1) * 256
+ORDER BY wanted.log_number, position.first
+"""
+_ROOTS = """
+SELECT wanted.log_number, wanted.level, wanted.index, tile.root
+FROM unnest(%s::integer[], %s::smallint[], %s::bigint[]) AS wanted(log_number, level, index)
+JOIN audit_tile AS tile ON tile.log_number = wanted.log_number AND tile.level = wanted.level - 1
+ AND tile.index >= wanted.index * 256 AND tile.index < (wanted.index + 1) * 256
+ORDER BY wanted.log_number, tile.index
+"""
+
+Place = tuple[int, int, int]  # log number, tile level, tile index
+
+
+def consistency_proofs(wanted: Iterable[tuple[int, int, int]]) -> Iterator[list[bytes] | None]:
+    """The consistency proofs of many logs, each given as (log number, old size, new size).
+
+    None in the place of one whose stored tree lacks hashes.
+    """
+    asked = list(wanted)
+    places = [
+        (number, level, index)
+        for number, old, new in asked
+        for range_ in consistency_ranges(old, new)
+        for level, index in _tiles_of(*range_)
+    ]
+    tiles = _read_tiles(places)
+    for number, old, new in asked:
+        tree = StoredTree(number, tiles.get(number))
+        try:
+            yield tree.consistency_proof(old, new)
+        except TreeIncomplete:
+            yield None
+
+
+def _tiles_of(start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The tiles (level, index) that the root over a range is folded from."""
+    for height, index in perfect_subtrees(start, end):
+        level, within = divmod(height, TILE_HEIGHT)
+        yield level, (index << within) // TILE_WIDTH
+
+
+def _read_tiles(places: Iterable[Place]) -> dict[int, dict[tuple[int, int], list[bytes]]]:
+    """The tiles at these places, by log number; two queries."""
+    tiles: dict[int, dict[tuple[int, int], list[bytes]]] = defaultdict(dict)
+    leaves: set[Place] = set()
+    roots: set[Place] = set()
+    for number, level, index in places:
+        tiles[number][level, index] = []
+        (roots if level else leaves).add((number, level, index))
+    with connection.cursor() as cursor:
+        if leaves:
+            numbers, _levels, indexes = map(list, zip(*leaves, strict=True))
+            cursor.execute(_LEAVES, [numbers, indexes])
+            for number, index, hashes in cursor.fetchall():
+                tiles[number][0, index] += split(hashes)
+        if roots:
+            cursor.execute(_ROOTS, [list(column) for column in zip(*roots, strict=True)])
+            for number, level, index, root in cursor.fetchall():
+                tiles[number][level, index].append(bytes(root))
+    return tiles
+
+
 class StoredTree:
     """One log's tree as the sealer stored it. Remembers the tiles it has read."""
 
-    def __init__(self, log_number: int) -> None:
+    def __init__(
+        self, log_number: int, tiles: dict[tuple[int, int], list[bytes]] | None = None
+    ) -> None:
         self.log_number = log_number
-        self._tiles: dict[tuple[int, int], list[bytes]] = {}
+        self._tiles = tiles or {}
 
     def inclusion_proof(self, index: int, size: int) -> list[bytes]:
         """The audit path of leaf *index* in the tree of *size*."""
