@@ -162,6 +162,9 @@ def test_two_step_sign_in_is_set_up_and_asked_for(cast: Cast) -> None:
     )
 
     client, _, _ = sign_in(cast.max.user.email, PASSWORD)
+    asked = client.get("/accounts/2fa/totp/activate/")
+    assert asked["Location"].startswith("/accounts/reauthenticate/"), "no password was asked for"
+    assert client.post(asked["Location"], {"password": PASSWORD}).status_code == 302
     page = client.get("/accounts/2fa/totp/activate/").content.decode()
     assert "<svg" in page
     assert "data:image" not in page, "the policy would not show it"
