@@ -17,6 +17,7 @@ from typing import Any
 from django.template.loader import render_to_string
 
 import audit
+from audit.signer import signer
 from dossier.assembly import material_of
 from dossier.composition import compose, identity, manifest
 from dossier.document import Section, section_json
@@ -167,9 +168,8 @@ def _purpose(name: str) -> str:
 
 
 def _copy_verifier(contents: Path) -> None:
-    """Put the stand-alone verifier beside the records that it checks, where there is one."""
-    if VERIFIER.exists():
-        (contents / VERIFIER.name).write_bytes(VERIFIER.read_bytes())
+    """Put the stand-alone verifier beside the records that it checks."""
+    (contents / VERIFIER.name).write_bytes(VERIFIER.read_bytes())
 
 
 def _write_readme(material: Material, contents: Path) -> None:
@@ -180,7 +180,11 @@ def _write_readme(material: Material, contents: Path) -> None:
 
 
 def _write_manifest(material: Material, contents: Path) -> str:
-    """MANIFEST.json: every member with its size and SHA-256. Returns its own SHA-256."""
+    """MANIFEST.json: every member with its size and SHA-256; its signature beside it.
+
+    Returns its own SHA-256. Raises :class:`audit.signer.SignerUnavailable`: a bundle without a
+    signature is not published instead.
+    """
     members = [
         {
             "path": path.relative_to(contents).as_posix(),
@@ -196,12 +200,16 @@ def _write_manifest(material: Material, contents: Path) -> str:
             "law_version": LAW_VERSION,
             "dossier": identity(material),
             "engine": dict(material.engine),
-            "signature": "none",
+            "signature": "MANIFEST.json.sig",
             "files": members,
         }
     )
+    digest = hashlib.sha256(data)
     (contents / "MANIFEST.json").write_bytes(data)
-    return hashlib.sha256(data).hexdigest()
+    (contents / "MANIFEST.json.sig").write_text(
+        signer().sign_manifest(digest.digest()), encoding="utf-8", newline="\n"
+    )
+    return digest.hexdigest()
 
 
 # -- The zip ---------------------------------------------------------------------------------------

@@ -49,6 +49,11 @@ class Use:
     first_record: str
     last_record: str
 
+    @property
+    def sent(self) -> int:
+        """Calls that were not blocked: what is blocked reaches no provider."""
+        return self.calls - self.endings["blocked"]
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -106,9 +111,14 @@ class Collected:
         return {state: sum(use.endings[state] for use in self.uses) for state in ENDINGS}
 
     @property
+    def called(self) -> list[Use]:
+        """The uses in which something was sent."""
+        return [use for use in self.uses if use.sent]
+
+    @property
     def providers(self) -> list[str]:
-        """The providers seen, by name."""
-        return sorted({use.provider for use in self.uses})
+        """The providers that were called, by name."""
+        return sorted({use.provider for use in self.called})
 
 
 @contextmanager

@@ -134,7 +134,7 @@ def _tiles(material: Material, document: Document) -> list[dict[str, str]]:
     data = material.collected
     numbers = (
         (data.calls, "calls to models"),
-        (len({(use.provider, use.model) for use in data.uses}), "models called"),
+        (len({(use.provider, use.model) for use in data.called}), "models called"),
         (data.records, "records in the log"),
         (len(document.gaps()), "fields without an answer"),
     )

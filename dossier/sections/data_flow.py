@@ -7,6 +7,7 @@ from dossier.document import Block, Row, Section
 from dossier.leaves import Evidence, Leaf, Origin, not_yet_applicable, unknown
 from dossier.material import Material, use_evidence
 from dossier.sections.opening import role_notice
+from llm.routing import region_is_allowed
 
 _HOSTNAME = "configured by the organisation; an address or a setting is no proof of a place"
 
@@ -184,12 +185,12 @@ def _declared_or_entered(
 
 
 def _regions(material: Material) -> Block:
-    allowed = set(material.subject.allowed_regions)
-    uses = material.collected.uses
-    outside = sum(use.calls for use in uses if use.region not in allowed)
+    allowed = list(material.subject.allowed_regions)
+    uses = material.collected.called
+    outside = sum(use.sent for use in uses if not region_is_allowed(use.region, allowed))
     by_region: dict[str, int] = {}
     for use in uses:
-        by_region[use.region] = by_region.get(use.region, 0) + use.calls
+        by_region[use.region] = by_region.get(use.region, 0) + use.sent
     return Block(
         "regions",
         "8.4  Regions: allowed and used",

@@ -38,7 +38,7 @@ def register(material: Material) -> Section:
     """Section 5: one block for each model that really was called."""
     blocks: list[Block] = []
     models: dict[tuple[str, str], list[Use]] = defaultdict(list)
-    for use in material.collected.uses:
+    for use in material.collected.called:
         models[use.provider, use.model].append(use)
     for number, ((provider, model), uses) in enumerate(sorted(models.items()), start=1):
         blocks.append(_model(material, f"model_{number}", provider, model, uses))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import zipfile
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from audit.checkpoints import verification_key
 from audit.sealing import seal_once
 from dossier import bundle
 from dossier.declarations import declare
@@ -92,10 +95,33 @@ def test_the_manifest_of_members_names_each_with_its_hash(cast: Cast, tmp_path: 
     call(cast.max, NOON)
     found = members(cast, Kind.ART53, tmp_path)
     listed = {row["path"]: row for row in found["MANIFEST.json"]["files"]}
-    assert set(listed) == set(found) - {"MANIFEST.json"}
+    assert set(listed) == set(found) - {"MANIFEST.json", "MANIFEST.json.sig"}
     pdf = found["dossier.pdf"]
     assert listed["dossier.pdf"]["sha256"] == hashlib.sha256(pdf).hexdigest()
     assert listed["dossier.pdf"]["bytes"] == len(pdf)
+
+
+def test_an_outsider_finds_the_bundle_valid_and_any_change_to_it(cast, tmp_path) -> None:
+    call(cast.max, NOON)
+    members(cast, Kind.FULL, tmp_path / "made")
+    (packed,) = (tmp_path / "made").glob("*.zip")
+    folder = tmp_path / "unpacked"
+    with zipfile.ZipFile(packed) as archive:
+        archive.extractall(folder)
+    (inner,) = folder.iterdir()
+
+    def verdict() -> int:
+        command = [sys.executable, "verifier.py", ".", "--key", verification_key()]
+        return subprocess.run(command, cwd=inner, capture_output=True, check=False).returncode
+
+    assert verdict() == 0
+    for name in ("full_manifest.json", "README.txt", "audit_log_period.jsonl"):
+        path = inner / name
+        before = path.read_bytes()
+        path.write_bytes(before.replace(b"e", b"f", 1))
+        assert verdict() == 1, name
+        path.write_bytes(before)
+    assert verdict() == 0
 
 
 def test_the_very_exchange_is_counted_and_its_record_named(cast: Cast, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def worker(database_url: str, tmp_path: Path) -> Iterator[subprocess.Popen[bytes
     environment = os.environ | {
         "DATABASE_URL": database_url,
         "REDIS_URL": settings.REDIS_URL,
-        "EMAIL_URL": f"filemail://{tmp_path}/mail",
+        "EMAIL_URL": f"filemail:///{tmp_path}/mail",
         "DJANGO_SETTINGS_MODULE": "lexcustis.settings",
     }
     (tmp_path / "mail").mkdir()
@@ -59,6 +59,13 @@ def wait_for(dossier: Dossier, state: str, seconds: float = 90) -> None:
     raise AssertionError(f"{dossier.state}: {dossier.stage} {dossier.message}")
 
 
+def wait_for_mail(folder: Path, seconds: float = 10) -> list[str]:
+    deadline = time.monotonic() + seconds
+    while not any(folder.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return [path.read_text() for path in folder.iterdir()]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_a_worker_makes_what_was_asked_for(cast: Cast, worker, tmp_path: Path) -> None:
@@ -75,5 +82,4 @@ def test_a_worker_makes_what_was_asked_for(cast: Cast, worker, tmp_path: Path) -
     assert archive.read(pdf).startswith(b"%PDF-1.7")
     rows = RecordIndex.objects.for_organisation(cast.organisation.pk)
     assert rows.filter(kind="dossier.published").count() == 1
-    mails = [path.read_text() for path in (tmp_path / "mail").iterdir()]
-    assert any(cast.olivia.user.email in text for text in mails)
+    assert any(cast.olivia.user.email in text for text in wait_for_mail(tmp_path / "mail"))
