@@ -12,11 +12,17 @@ SHUTDOWN_SECONDS = 10.0
 
 _django = get_asgi_application()
 
+from lexcustis.quick import QuickHandler, is_quick  # noqa: E402 - Django must be set up before
+
+_quick = QuickHandler()
+
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
     """Django, which knows nothing of the server's end; that is handled here."""
     if scope["type"] == "lifespan":
         await _live(receive, send)
+    elif is_quick(scope):
+        await _quick(scope, receive, send)
     else:
         await _django(scope, receive, send)
 

@@ -1,0 +1,98 @@
+"""Django for the calls whose first token somebody waits for.
+
+Django runs each hook of an older middleware in a thread: a page does not mind some twenty of these
+hops, a first token does. For the few addresses that stream, the same hooks that matter to them run
+where they are: none of them does any input or output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.exception import convert_exception_to_response
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.middleware.locale import LocaleMiddleware
+from django.middleware.security import SecurityMiddleware
+
+from lexcustis.api_errors import ApiErrorMiddleware
+from lexcustis.request_log import RequestLogMiddleware
+
+QUICK_PATHS = ("/api/v1/chat", "/v1/chat/completions")
+
+Handle = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+
+
+def is_quick(scope: Any) -> bool:
+    """Whether a request is one of these calls."""
+    return scope["type"] == "http" and scope["path"] in QUICK_PATHS
+
+
+class QuickHandler(ASGIHandler):
+    """Django's handler with a middleware chain that never leaves the event loop.
+
+    Left out is what only pages and forms need. CSRF tokens of sessions are checked by the API's
+    own authentication, which is the only one that these addresses know.
+    """
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        """Build the chain, the outermost last."""
+        self._view_middleware: list[Any] = []
+        self._template_response_middleware: list[Any] = []
+        self._exception_middleware: list[Any] = []
+        chain = (
+            inline(SecurityMiddleware),
+            RequestLogMiddleware,
+            ApiErrorMiddleware,
+            _with_session,
+            inline(LocaleMiddleware),
+            inline(AuthenticationMiddleware),
+        )
+        handle = convert_exception_to_response(self._get_response_async)
+        for middleware in reversed(chain):
+            handle = convert_exception_to_response(middleware(handle))
+        self._middleware_chain = handle
+
+
+def inline(middleware: Any) -> Callable[[Handle], Handle]:
+    """The middleware with its hooks run in place; they must not block."""
+
+    def build(get_response: Handle) -> Handle:
+        hooks = middleware(get_response)
+        before = getattr(hooks, "process_request", None)
+        after = getattr(hooks, "process_response", None)
+
+        async def handle(request: HttpRequest) -> HttpResponseBase:
+            response = before(request) if before else None
+            if response is None:
+                response = await get_response(request)
+            if after:
+                response = after(request, response)
+            found: HttpResponseBase = response
+            return found
+
+        return handle
+
+    return build
+
+
+def _with_session(get_response: Handle) -> Handle:
+    """Sessions, saved in a thread in the rare case that a call changed one."""
+    hooks = SessionMiddleware(get_response)  # type: ignore[arg-type]
+
+    async def handle(request: HttpRequest) -> HttpResponseBase:
+        hooks.process_request(request)
+        response: Any = await get_response(request)
+        if request.session.modified:
+            response = await sync_to_async(hooks.process_response)(request, response)
+        else:
+            response = hooks.process_response(request, response)
+        found: HttpResponseBase = response
+        return found
+
+    return handle
