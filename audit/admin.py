@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
@@ -137,6 +138,8 @@ class RecordAdmin(IdentifierSearch, TenantModelAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """One record: its bytes, its place in the tree, its content's commitments, its links."""
+        if request.method not in ("GET", "HEAD"):
+            raise PermissionDenied("Nobody changes a record.")
         row, tenant = self._row(request, object_id), required_tenant(request)
         context = {
             **self.admin_site.each_context(request),

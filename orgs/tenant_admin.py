@@ -17,6 +17,7 @@ from django.contrib.admin import RelatedOnlyFieldListFilter
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils.functional import Promise
 from django.utils.text import capfirst
 
@@ -153,8 +154,7 @@ class DomainModelAdmin(_ModelAdmin):
             return super().delete_view(request, object_id, extra_context)
         except ValidationError as refusal:
             self.message_user(request, " ".join(refusal.messages), "ERROR")
-            request.method = "GET"
-            return super().delete_view(request, object_id, extra_context)
+            return redirect(request.get_full_path())
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any

@@ -1,0 +1,161 @@
+"""The start page says whether all is right, from what is there and from nothing else."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from audit.models import SealState, Verification
+from audit.sealing import seal_once
+from audit.verification import verify_and_keep
+from lexcustis.dashboard import DAYS, collect
+from llm import provider_settings
+from llm.models import ProviderSettings
+from orgs.organisations import pause
+from orgs.roles import Permission
+from orgs.tenancy import Tenant
+from tests.admin_pages import call, furnish, signed_in
+from tests.cast import Cast
+
+# Everything the frame and the page of an officer ask for; the page itself asks 18.
+MOST_QUERIES = 30
+
+
+def findings(tenant: Tenant) -> dict[str, str]:
+    tenant.organisation.refresh_from_db()
+    return {finding.text: finding.level for finding in collect(tenant).verdict.findings}
+
+
+@pytest.fixture
+def healthy(cast: Cast) -> Cast:
+    furnish(cast)
+    seal_once()
+    verify_and_keep(cast.olivia)
+    return cast
+
+
+def test_all_is_well_where_all_is_well(healthy: Cast) -> None:
+    assert findings(healthy.olivia) == {}
+    page = signed_in(healthy.olivia.user).get(reverse("admin:index")).content.decode()
+    assert "All is well" in page
+    assert "not anchored externally" in page
+
+
+def test_each_trouble_has_its_line(healthy: Cast) -> None:
+    olivia = healthy.olivia
+    pause(olivia, reason="Odd answers since noon")
+    assert any("Odd answers since noon" in text for text in findings(olivia))
+    row = ProviderSettings.objects.for_tenant(olivia).get()
+    for number in range(4):
+        call(healthy.max, row, state="failed", days_ago=number / 100)
+    assert any("4 of 5 calls" in text for text in findings(olivia))
+    provider_settings.disable(tenant=healthy.alice, settings_id=row.pk)
+    provider_settings.create(
+        tenant=healthy.alice,
+        name="Far away",
+        vendor="openai_compatible",
+        base_url="http://127.0.0.1:9/v1",
+        default_model="m",
+        data_region="US",
+    )
+    assert findings(olivia)["No provider can be used: none is enabled in a region that you allow."]
+    last = Verification.objects.for_tenant(olivia).first()
+    assert last is not None
+    Verification.unscoped.filter(pk=last.pk).update(checked_at=timezone.now() - timedelta(days=8))
+    assert "The log was last verified more than a week ago." in findings(olivia)
+    Verification.unscoped.filter(pk=last.pk).update(valid=False)
+    assert "bad" in findings(olivia).values()
+    assert collect(olivia).verdict.level == "bad"
+
+
+def test_a_sealer_that_stands_still_is_seen(healthy: Cast) -> None:
+    before = SealState.objects.order_by("looked_at").first()
+    assert before is not None
+    SealState.objects.update(looked_at=timezone.now() - timedelta(minutes=5))
+    try:
+        assert any("sealer stands still" in text for text in findings(healthy.olivia))
+    finally:
+        seal_once()
+
+
+def test_a_person_sees_only_what_their_role_may_see(healthy: Cast) -> None:
+    parts: dict[str, tuple[str, Permission]] = {
+        "log": ("log", Permission.AUDIT_READ),
+        "use": ("use", Permission.AUDIT_READ),
+        "providers": ("providers", Permission.PROVIDER_READ),
+        "dossiers": ("dossiers", Permission.DOSSIER_READ),
+        "members": ("members", Permission.MEMBER_READ),
+    }
+    for tenant in (healthy.alice, healthy.olivia, healthy.rita, healthy.audrey):
+        dashboard = collect(tenant)
+        for name, permission in parts.values():
+            assert (getattr(dashboard, name) is not None) == tenant.may(permission), name
+        assert dashboard.may_pause == tenant.may(Permission.ORGANISATION_MANAGE)
+
+
+def test_the_last_thirty_days_are_counted_by_day_state_and_region(cast: Cast) -> None:
+    for days_ago in (0, 0, 3, DAYS + 2):
+        call(cast.max, days_ago=days_ago)
+    call(cast.max, days_ago=3, state="failed", data_region="EU")
+    call(cast.charlie, days_ago=1)
+    use = collect(cast.olivia).use
+    assert use is not None
+    assert (use.calls, use.states) == (4, {"completed": 3, "failed": 1})
+    assert len(use.days) == DAYS
+    assert sum(day.total for day in use.days) == 4
+    assert sum(day.not_completed for day in use.days) == 1
+    upstreams = {
+        (upstream.region.code, upstream.calls, upstream.failed) for upstream in use.upstreams
+    }
+    assert upstreams == {("self-hosted", 3, 0), ("EU", 1, 1)}
+
+
+def test_the_chart_is_drawn_with_shapes_alone_in_any_language(cast: Cast) -> None:
+    for number in range(7):
+        call(cast.max, days_ago=number)
+    client = signed_in(cast.olivia.user)
+    for language in ("en", "de"):
+        page = client.get(reverse("admin:index"), headers={"Accept-Language": language})
+        text = page.content.decode()
+        assert re.search(r'<rect class="bar" x="[\d.]+" y="[\d.]+" width="[\d.]+"', text)
+        assert not re.search(r'<rect[^>]*="[^"]*,', text)
+        assert "style=" not in text
+        assert not re.search(r"<script(?![^>]*\bsrc=)", text)
+
+
+def queries_of(page: str, tenant: Tenant) -> int:
+    client = signed_in(tenant.user)
+    client.get(page)
+    with CaptureQueriesContext(
+        connection,
+    ) as asked:
+        assert client.get(page).status_code == 200
+    return len(asked)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "index",
+        "audit_recordindex_changelist",
+        "llm_inference_changelist",
+        "orgs_membership_changelist",
+    ],
+)
+def test_more_rows_ask_no_more_queries(cast: Cast, name: str) -> None:
+    page = reverse(f"admin:{name}")
+    things = furnish(cast)
+    before = queries_of(page, cast.olivia)
+    for number in range(12):
+        tenant: Any = (cast.max, cast.rita, cast.olivia)[number % 3]
+        call(tenant, things.provider, days_ago=number, state=("completed", "failed")[number % 2])
+        pause(cast.olivia, reason="again")
+    assert queries_of(page, cast.olivia) <= before
+    assert before <= MOST_QUERIES
