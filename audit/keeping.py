@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from audit.kinds import Kind
 from audit.ledger import Draft, append
-from audit.models import Log
+from audit.models import Log, RecordIndex
 from orgs.changes import SYSTEM
 
 # A log in which nothing happens says so each hour, so that a tail that was cut off shows.
 HEARTBEAT_EVERY = timedelta(hours=1)
+_LOCK = 0x4C5A
 
 
 def make_partitions() -> int:
@@ -35,11 +35,18 @@ def beat_hearts() -> int:
     idle = [log for log in newest.values() if (log.sealed_at or log.created_at) < due]
     for log in idle:
         with transaction.atomic():
-            claimed = Log.unscoped.select_for_update(  # the other worker beats this one
-                skip_locked=True
-            ).filter(Q(sealed_at=None) | Q(sealed_at__lt=due), pk=log.pk)
-            if claimed.exists():
+            if _claimed(log, due):
                 seconds = int(HEARTBEAT_EVERY.total_seconds())
                 body = {"lexcustis.heartbeat.seconds": seconds}
                 append(Draft(log.organisation_id, Kind.LOG_HEARTBEAT, SYSTEM, body))
     return len(idle)
+
+
+def _claimed(log: Log, due: datetime) -> bool:
+    """Whether this log is still idle, and no other worker is about to beat its heart."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [_LOCK, log.number])
+        if not cursor.fetchone()[0]:
+            return False
+    waiting = RecordIndex.objects.for_organisation(log.organisation_id).filter(written_at__gt=due)
+    return not waiting.filter(kind=Kind.LOG_HEARTBEAT).exists()

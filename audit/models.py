@@ -223,4 +223,4 @@ class Verification(TenantModel):
         ordering = ["-id"]
 
 
-from audit import anchor_models as anchor_models  # noqa: E402 - its tables belong to this app
+from audit import anchor_models, content_models  # noqa: E402, F401 - their tables are this app's

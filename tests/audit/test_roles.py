@@ -1,0 +1,182 @@
+"""Every bypass, tried as the application, the sealer, the eraser and the owner of the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import Error, connection, transaction
+
+from audit.erasure import Ground, erase
+from audit.guard import refuse_if_weak, weaknesses
+from audit.keeping import beat_hearts, make_partitions
+from audit.ledger import append, commit_blocking
+from audit.logs import current_log
+from audit.models import Log, Record
+from audit.sealing import seal_once
+from audit.verification import verify_and_keep, verify_log
+from tests.audit.test_sealing import seal
+from tests.audit.test_writing import a_draft
+from tests.cast import Cast, make_cast
+
+
+@contextmanager
+def working_as(role: str) -> Iterator[None]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET ROLE {role}")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("RESET ROLE")
+
+
+def attempt(statement: str, *, as_role: str) -> int:
+    """Run a statement as a role and take it back; return how many rows it touched."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL SESSION AUTHORIZATION {as_role}")
+        cursor.execute(statement)
+        rows = cursor.rowcount
+        transaction.set_rollback(True)
+    return rows
+
+
+ATTACKS = [
+    "UPDATE audit_record SET bytes = ''",
+    "DELETE FROM audit_record",
+    "TRUNCATE audit_record",
+    "UPDATE audit_record_default SET bytes = ''",
+    "UPDATE audit_position SET hashes = ''",
+    "DELETE FROM audit_position",
+    "DELETE FROM audit_tile",
+    "UPDATE audit_checkpoint SET note = ''",
+    "DELETE FROM audit_checkpoint",
+    "UPDATE audit_content SET sealed = ''",
+    "DELETE FROM audit_content",
+    "DELETE FROM audit_log",
+    "UPDATE audit_log SET origin = 'x'",
+    "ALTER TABLE audit_record DISABLE TRIGGER USER",
+    "ALTER TABLE audit_record NO FORCE ROW LEVEL SECURITY",
+    "DROP TABLE audit_record_default",
+    (
+        "CREATE OR REPLACE FUNCTION audit_refuse_change() RETURNS trigger LANGUAGE plpgsql"
+        " AS 'BEGIN RETURN NULL; END'"
+    ),
+    "SET session_replication_role = replica",
+    "SET ROLE lexcustis_eraser",
+]
+
+
+@pytest.mark.parametrize("role", ["lexcustis_app", "lexcustis_sealer"])
+@pytest.mark.parametrize("statement", ATTACKS)
+def test_neither_application_nor_sealer_changes_the_past(
+    database: None, role: str, statement: str
+) -> None:
+    with pytest.raises(Error):
+        attempt(statement, as_role=role)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        (
+            "INSERT INTO audit_record (id, xid, log_number, bytes)"
+            " VALUES (gen_random_uuid(), '1'::xid8, 1, '')"
+        ),
+        "INSERT INTO audit_position SELECT * FROM audit_position",
+        (
+            "INSERT INTO audit_checkpoint (log_number, size, root, note, at)"
+            " VALUES (1, 1, '', '', now())"
+        ),
+        "UPDATE audit_log SET size = size + 1, root = '', frontier = ''",
+        "UPDATE audit_sealstate SET next_xid = 0",
+    ],
+)
+def test_the_application_does_not_do_the_sealers_work(database: None, statement: str) -> None:
+    with pytest.raises(Error, match="permission denied"):
+        attempt(statement, as_role="lexcustis_app")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM audit_content",
+        "SELECT * FROM orgs_user",
+        "INSERT INTO audit_record (id, log_number, bytes) VALUES (gen_random_uuid(), 1, '')",
+    ],
+)
+def test_the_sealer_reads_no_content_and_writes_no_records(database: None, statement: str) -> None:
+    with pytest.raises(Error, match="permission denied"):
+        attempt(statement, as_role="lexcustis_sealer")
+
+
+def test_the_eraser_erases_content_and_nothing_else(database: None) -> None:
+    for statement in ("DELETE FROM audit_record", "UPDATE audit_content SET sealed = ''"):
+        with pytest.raises(Error, match="permission denied"):
+            attempt(statement, as_role="lexcustis_eraser")
+
+
+def test_an_owner_who_switches_the_triggers_off_still_changes_no_row(cast: Cast) -> None:
+    """Row security has no policy for it. Dropping that too is only detected, not prevented."""
+    commit_blocking(a_draft(cast))
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE a_table_owner NOLOGIN")
+        cursor.execute("GRANT USAGE, CREATE ON SCHEMA public TO a_table_owner")
+        cursor.execute("ALTER TABLE audit_record OWNER TO a_table_owner")
+        cursor.execute("SET LOCAL ROLE a_table_owner")
+        cursor.execute("ALTER TABLE ONLY audit_record DISABLE TRIGGER USER")
+        cursor.execute("UPDATE audit_record SET bytes = ''")
+        assert cursor.rowcount == 0
+        cursor.execute("DELETE FROM audit_record")
+        assert cursor.rowcount == 0
+        transaction.set_rollback(True)
+
+
+def test_the_product_works_with_the_applications_and_the_sealers_rights(database: None) -> None:
+    with working_as("lexcustis_app"):
+        cast = make_cast()
+        with transaction.atomic():
+            first = append(a_draft(cast))
+            append(a_draft(cast))
+        erase(cast.olivia, [(first.record_id, "prompt")], Ground.REQUEST)
+        make_partitions()
+        beat_hearts()
+        assert Record.objects.filter(pk=first.record_id).exists()
+    with working_as("lexcustis_sealer"):
+        for _ in range(20):
+            assert seal_once().problems == []
+    with working_as("lexcustis_app"):
+        assert current_log(cast.organisation.pk).signed_size > 0
+        report = verify_and_keep(cast.audrey)
+        assert report.valid, report.report
+
+
+def test_the_guard_names_weaknesses_and_refuses_outside_the_demo(
+    cast: Cast, settings: object
+) -> None:
+    assert any("superuser" in weakness for weakness in weaknesses())
+    with working_as("lexcustis_app"):
+        assert weaknesses() == []
+        refuse_if_weak()
+    refuse_if_weak()
+    settings.DEMO = False  # type: ignore[attr-defined]
+    with pytest.raises(Exception, match="superuser"):
+        refuse_if_weak()
+
+
+def test_what_a_superuser_does_is_detected(cast: Cast) -> None:
+    receipt = commit_blocking(a_draft(cast))
+    seal()
+    part = f"audit_record_{receipt.at:%Y_%m}"
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {part} DISABLE TRIGGER USER")
+        cursor.execute(f"DELETE FROM {part} WHERE id = %s", [receipt.record_id])
+        assert cursor.rowcount == 1
+        cursor.execute(f"ALTER TABLE {part} ENABLE ALWAYS TRIGGER append_only")
+        cursor.execute(f"ALTER TABLE {part} ENABLE ALWAYS TRIGGER never_truncated")
+    report = verify_log(cast.organisation.pk)
+    assert not report.valid
+    assert report.first_bad is not None
+    assert report.first_bad.record_id == str(receipt.record_id)
+    assert Log.objects.for_organisation(cast.organisation.pk).exists()
