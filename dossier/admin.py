@@ -71,6 +71,16 @@ class DossierAdmin(TenantModelAdmin):
         first, last = month_before(today(timezone.now(), zone))
         return {"kind": Kind.ART53, "period_start": first, "period_end": last}
 
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Three questions, under what they are for."""
+        context = {"title": _("Request a dossier"), **(extra_context or {})}
+        return super().add_view(request, form_url, context)
+
     def perform_create(self, request: HttpRequest, values: dict[str, Any]) -> models.Model:
         """Ask for the dossier, or find the one that exists."""
         return request_dossier(

@@ -8,7 +8,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from dossier.catalogue import Item
-from dossier.models import Declaration, Dossier
+from dossier.models import Declaration, Dossier, Kind
 from orgs.tenant_admin import DomainForm
 
 
@@ -23,6 +23,11 @@ class DossierForm(DomainForm):
             "period_start": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
             "period_end": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
         }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "kind" in self.fields:
+            self.fields["kind"].choices = Kind.choices  # type: ignore[attr-defined]
 
     def _get_validation_exclusions(self) -> set[str]:
         # A dossier that exists is not an error: asking for it again leads to it.

@@ -16,7 +16,7 @@ _MOST_BARS = 62
 
 
 def calls_by_region(
-    calls: Sequence[tuple[date, str, int]], first: date, last: date, *, height: int = 170
+    calls: Sequence[tuple[date, str, int]], first: date, last: date, *, height: int = 220
 ) -> str:
     """Stacked bars of calls for each day; for long periods of each week, then each month."""
     step = _step((last - first).days + 1)

@@ -209,7 +209,8 @@ def print_value(value: Value) -> str:
     if isinstance(value, int):
         return f"{value:,}".replace(",", "\u202f")
     if isinstance(value, list):
-        return ", ".join(print_value(item) for item in value)
+        items = [print_value(item) for item in value]
+        return (" " if all(item.endswith(".") for item in items) else ", ").join(items)
     if isinstance(value, dict):
         if set(value) == {"first_day", "last_day", "time_zone"}:
             first, last = print_day(value["first_day"]), print_day(value["last_day"])

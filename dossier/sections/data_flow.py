@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dossier.collect import Settings, Use
 from dossier.document import Block, Row, Section
-from dossier.leaves import Evidence, Leaf, Origin, not_yet_applicable, unknown
+from dossier.law import not_a_model
+from dossier.leaves import (
+    Evidence,
+    Leaf,
+    Origin,
+    not_applicable,
+    not_yet_applicable,
+    unknown,
+)
 from dossier.material import Material, use_evidence
 from dossier.sections.opening import role_notice
 from llm.routing import region_is_allowed
@@ -82,6 +90,9 @@ def _flow(material: Material, key: str, provider: str, uses: list[Use]) -> Block
     settings = [row for row in material.collected.settings if row.id in used]
     leaf = material.declarations.leaf
     calls = material.counted(sum(use.calls for use in uses), "count-calls", *evidence)
+    if all(not_a_model(use.model) for use in uses):
+        rows = [Row("calls", "Calls in the period", calls), _stays_inside(material)]
+        return Block(key, f"8.3  Flow to {provider}", tuple(rows))
     rows = [
         Row("calls", "Calls in the period", calls),
         Row("endpoint", "Configured endpoint", _endpoint(material, settings)),
@@ -109,6 +120,17 @@ def _flow(material: Material, key: str, provider: str, uses: list[Use]) -> Block
             Row(field, label, _declared_or_entered(material, provider, field, law, settings))
         )
     return Block(key, f"8.3  Flow to {provider}", tuple(rows))
+
+
+def _stays_inside(material: Material) -> Row:
+    """The flow to what is part of this software: there is no recipient."""
+    leaf = not_applicable(
+        rule="GDPR 4(9)",
+        reason="the answers come from fixed rules inside this software; no text is handed on",
+        decided_by=f"rule not-a-model of this software, version {material.software_version}",
+        as_of=material.as_of,
+    )
+    return Row("recipient", "Recipient", leaf)
 
 
 def _settings_evidence(row: Settings) -> Evidence:
@@ -212,7 +234,14 @@ def _regions(material: Material) -> Block:
             Row(
                 "outside",
                 "Calls to other regions",
-                material.counted(outside, "calls-outside-allowed-regions"),
+                material.counted(
+                    outside,
+                    "calls-outside-allowed-regions",
+                    reason="measured by the policy above, which may have been another one when "
+                    "the calls were made"
+                    if outside
+                    else None,
+                ),
             ),
         ),
         note="Requests were sent to the configured endpoints. Where a provider processes them is "
