@@ -7,6 +7,7 @@ a key. A key is sealed by the vault, bound to its row, and is opened only to mak
 from __future__ import annotations
 
 import concurrent.futures
+import json
 import re
 import socket
 from collections.abc import Mapping
@@ -41,7 +42,7 @@ from orgs.roles import Permission
 from orgs.tenancy import Tenant
 
 RESOLVE_SECONDS = 2.0
-_KEY = re.compile(r"[!-~]{1,4096}")
+_KEY = re.compile(r"[!-~]{1,8192}")
 # What the functions below take; keys, ids and times have ways of their own.
 FIELDS = frozenset(
     {
@@ -305,7 +306,7 @@ def _place(row: ProviderSettings) -> str:
 
 
 def _seal(row: ProviderSettings, key: str) -> None:
-    key = key.strip()
+    key = _compact(key.strip())
     if not key:
         row.key, row.key_hint, row.key_changed_at = b"", "", None
         return
@@ -315,8 +316,20 @@ def _seal(row: ProviderSettings, key: str) -> None:
         )
     row.key = vault.seal(row.organisation_id, key.encode(), place=_place(row))
     # The end of a short key would be too much of it.
-    row.key_hint = key[-4:] if len(key) >= 16 else ""
+    row.key_hint = key[-4:] if len(key) >= 16 and not key.startswith("{") else ""
     row.key_changed_at = timezone.now()
+
+
+def _compact(key: str) -> str:
+    """A key that is a JSON object, as Google's are, on one line; any other as it is."""
+    try:
+        value = json.loads(key)
+    except ValueError:
+        return key
+    if not isinstance(value, dict):
+        return key
+    # Spaces inside, as in the frame of a PEM key, are written so that the line holds none.
+    return json.dumps(value, separators=(",", ":")).replace(" ", "\\u0020")
 
 
 def _record(tenant: Tenant, row: ProviderSettings, kind: Kind, changed: list[str]) -> None:

@@ -25,6 +25,7 @@ from llm.providers.configuration import Configuration, region_of_host
 from llm.providers.errors import BadResponse, Unavailable
 from llm.providers.failures import broken_off
 from llm.providers.framing import ServerSentEvents
+from llm.providers.http import Upstream
 
 VERSION = "2026-10-21"
 DEFAULT_MAX_TOKENS = 8192
@@ -66,7 +67,7 @@ class AnthropicProvider(HTTPProvider):
             headers["authorization"] = f"Bearer {configuration.key}"
         return headers
 
-    async def stream_events(
+    def stream_events(
         self, messages: Sequence[ChatMessage], options: ChatOptions
     ) -> AsyncGenerator[Event, None]:
         """The answer as events."""
@@ -80,17 +81,7 @@ class AnthropicProvider(HTTPProvider):
         body = {**own.get("body", {}), **body, "model": options.model or self.provider_model}
         if own.get("inference_geo"):
             body["inference_geo"] = own["inference_geo"]
-        accept = {"accept": "text/event-stream"}
-        reading = MessagesReading(self.upstream.provider)
-        async with self.upstream.call("POST", "/messages", body, headers=accept) as answer:
-            answer.require_media("event-stream")
-            async for event in answer.items(ServerSentEvents()):
-                for made in reading.events(parsed(self.upstream.provider, event.data)):
-                    yield made
-                if reading.done:
-                    break
-            await answer.end()
-        yield reading.end()
+        return stream_messages(self.upstream, "/messages", body, {})
 
     async def list_models(self) -> list[Model]:
         """All pages of the models."""
@@ -118,6 +109,23 @@ class AnthropicProvider(HTTPProvider):
             return int(counted["input_tokens"])
         except (KeyError, TypeError, ValueError) as error:
             raise BadResponse(f"{self.upstream.provider} counts in an unknown form.") from error
+
+
+async def stream_messages(
+    upstream: Upstream, path: str, body: Mapping[str, Any], headers: Mapping[str, str]
+) -> AsyncGenerator[Event, None]:
+    """Ask for and read a stream of the Messages form."""
+    reading = _Reading(upstream.provider)
+    accept = {"accept": "text/event-stream", **headers}
+    async with upstream.call("POST", path, body, headers=accept) as answer:
+        answer.require_media("event-stream")
+        async for event in answer.items(ServerSentEvents()):
+            for made in reading.events(parsed(upstream.provider, event.data)):
+                yield made
+            if reading.done:
+                break
+        await answer.end()
+    yield reading.end()
 
 
 def body_of(
@@ -206,7 +214,7 @@ def _tool_choice(choice: Any) -> dict[str, Any] | None:
     return {"type": words[choice]} if choice in words else None
 
 
-class MessagesReading:
+class _Reading:
     """Events of the Messages stream become ours."""
 
     def __init__(self, provider: str) -> None:

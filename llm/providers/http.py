@@ -93,8 +93,9 @@ class Upstream:
     ) -> AsyncIterator[Answer]:
         """Call, and read the answer inside the block; leaving the block ends the call at once.
 
-        A status other than 2xx raises what it stands for. *path* begins with a slash, or is a
-        whole URL of the same origin.
+        *body* becomes JSON, unless it is bytes, whose media type is then in *headers*. A status
+        other than 2xx raises what it stands for. *path* begins with a slash, or is a whole URL of
+        the same origin.
         """
         request = self._request(method, path, body, headers or {})
         deadline = time.monotonic() + (seconds or self.total_seconds)
@@ -117,7 +118,7 @@ class Upstream:
     def _request(
         self, method: str, path: str, body: Any, headers: Mapping[str, str]
     ) -> httpx2.Request:
-        content = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
+        content = body if isinstance(body, bytes) else _json(body)
         url = path if path.startswith(self.base_url.origin + "/") else f"{self.base_url}{path}"
         sent = {
             "accept": "application/json",
@@ -126,7 +127,7 @@ class Upstream:
             **self.headers,
             **headers,
         }
-        if body is not None:
+        if content and not isinstance(body, bytes):
             sent["content-type"] = "application/json"
         if self.sign is not None:
             sent.update(self.sign(method, url, sent, content))
@@ -457,6 +458,10 @@ async def resolve(host: str, port: int) -> list[Address]:
         host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
     )
     return list(dict.fromkeys(ip_address(entry[4][0]) for entry in found))
+
+
+def _json(body: Any) -> bytes:
+    return b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
 
 
 def _media(content_type: str) -> str:

@@ -71,6 +71,8 @@ BUILT_IN: tuple[Vendor, ...] = (
         base_url="https://generativelanguage.googleapis.com/v1",
         hosts={"generativelanguage.googleapis.com": UNKNOWN},
     ),
+    Vendor("vertex", "Google Vertex AI", "gcp.vertex_ai", "llm.providers.vertex:VertexProvider"),
+    Vendor("bedrock", "AWS Bedrock", "aws.bedrock", "llm.providers.bedrock:BedrockProvider"),
     Vendor("azure", "Azure OpenAI", "azure.ai.openai", "llm.providers.azure:AzureProvider"),
     # Neither says where it processes: the region is for the contract to declare.
     Vendor(

@@ -138,9 +138,23 @@ def test_a_key_is_replaced_and_forgotten(cast: Cast) -> None:
     assert row.key_hint == ""
     row = provider_settings.set_key(tenant=cast.alice, settings_id=row.pk, key="")
     assert adapter_of(row).upstream.headers == {}
-    for wrong in ("two words", "sch\u00fcssel", "a\nb", "x" * 5000):
+    for wrong in ("two words", "sch\u00fcssel", "a\nb", "x" * 9000):
         with pytest.raises(ValidationError):
             provider_settings.set_key(tenant=cast.alice, settings_id=row.pk, key=wrong)
+
+
+def test_a_key_that_is_a_json_object_is_kept_on_one_line_and_gives_no_hint(cast: Cast) -> None:
+    row = mistral(cast.alice)
+    key = '{\n  "client_email": "x@y",\n  "private_key": "-----BEGIN KEY-----\\nabc"\n}\n'
+    row = provider_settings.set_key(tenant=cast.alice, settings_id=row.pk, key=key)
+    opened = vault.unseal(row.organisation_id, row.key, place=f"provider/{row.pk}").decode()
+    assert json.loads(opened) == json.loads(key)
+    assert "\n" not in opened
+    assert row.key_hint == ""
+    with pytest.raises(ValidationError):
+        provider_settings.set_key(tenant=cast.alice, settings_id=row.pk, key='{"cut": "off')
+    odd = provider_settings.set_key(tenant=cast.alice, settings_id=row.pk, key="{odd-but-a-key}")
+    assert adapter_of(odd).upstream.headers["authorization"] == "Bearer {odd-but-a-key}"
 
 
 def test_the_kill_switch_is_recorded(cast: Cast) -> None:

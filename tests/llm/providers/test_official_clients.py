@@ -186,3 +186,57 @@ async def test_googles_client_reads_the_same(loopback: Loopback, golden: Golden)
     assert mine.usage.output_tokens == (used.candidates_token_count or 0) + (
         used.thoughts_token_count or 0
     )
+
+
+@golden_of("bedrock")
+async def test_amazons_client_reads_and_sends_the_same(loopback: Loopback, golden: Golden) -> None:
+    import asyncio
+
+    import botocore.session
+    from botocore.config import Config
+
+    secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+    model = "eu.anthropic.claude-sonnet-4-6-20260217-v1:0"
+    loopback.always(Reply([golden.stream], media=golden.media))
+    provider = loopback.provider(
+        "bedrock",
+        key=f"AKIAIOSFODNN7EXAMPLE:{secret}",
+        model=model,
+        options={"region": "eu-central-1"},
+    )
+    mine = await provider.chat([ChatMessage("user", "Say hello.")], temperature=None)
+
+    def theirs() -> list[dict[str, Any]]:
+        client = botocore.session.get_session().create_client(
+            "bedrock-runtime",
+            region_name="eu-central-1",
+            endpoint_url=loopback.origin,
+            aws_access_key_id="AKIAIOSFODNN7EXAMPLE",
+            aws_secret_access_key=secret,
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+        said = [{"role": "user", "content": [{"text": "Say hello."}]}]
+        try:
+            return list(client.converse_stream(modelId=model, messages=said)["stream"])
+        finally:
+            client.close()
+
+    events = await asyncio.to_thread(theirs)
+    mine_sent, theirs_sent = loopback.requests
+    assert mine_sent.target == theirs_sent.target
+    assert mine_sent.json == theirs_sent.json
+    deltas = [e["contentBlockDelta"]["delta"] for e in events if "contentBlockDelta" in e]
+    assert mine.text == "".join(delta.get("text", "") for delta in deltas)
+    assert mine.reasoning == "".join(
+        delta.get("reasoningContent", {}).get("text", "") for delta in deltas
+    )
+    arguments = "".join(delta.get("toolUse", {}).get("input", "") for delta in deltas)
+    assert "".join(call.arguments for call in mine.tool_calls) == arguments
+    (stop,) = [e["messageStop"]["stopReason"] for e in events if "messageStop" in e]
+    assert mine.raw_finish_reason == stop
+    (usage,) = [e["metadata"]["usage"] for e in events if "metadata" in e]
+    assert mine.usage is not None
+    assert mine.usage.output_tokens == usage["outputTokens"]
+    assert mine.usage.input_tokens == usage["inputTokens"] + usage.get(
+        "cacheReadInputTokens", 0
+    ) + usage.get("cacheWriteInputTokens", 0)

@@ -266,9 +266,9 @@ def test_a_vendors_own_host_without_a_path_gets_the_usual_one() -> None:
 
 @pytest.mark.parametrize("row", BUILT_IN, ids=lambda row: row.key)
 def test_every_vendor_can_be_built_and_names_itself(row: object) -> None:
-    configuration = Configuration(
-        row, "id", "P", "m", base_url="" if row.base_url else "https://example.org/v1", key=KEY
-    )
+    base_url = "" if row.base_url else "https://example.org/v1"
+    options = {"project": "p"}
+    configuration = Configuration(row, "id", "P", "m", base_url, KEY, options=options)
     provider = build(configuration)
     assert provider.provider_name == row.provider_name
     assert provider.provider_model == "m"
