@@ -6,9 +6,10 @@ consistency proof. One key serves the instance; its name is ``LEDGER_HOST``.
 
 Everything goes through :func:`signer`, so it can live in another process, user or host.
 
-The store is a folder of mode 700: ``keys/<number>.key`` (base64 of the Ed25519 seed; the highest
-number signs) and ``heads.log``, a journal of ``size root origin`` lines that is flushed to disk
-before a signature leaves.
+The store is a folder of mode 700: ``keys/<number>.key`` (base64 of an Ed25519 seed) and
+``heads.log``, a journal of ``size root origin`` lines that is flushed to disk before a signature
+leaves. While a key is being replaced both sign; a retired key leaves only ``<number>.retired``,
+its vkey, so that what it signed can still be checked and nothing new can be signed with it.
 """
 
 from __future__ import annotations
@@ -74,7 +75,17 @@ class Signer(Protocol):
 
 
 def signer() -> Signer:
-    """The signer of this instance."""
+    """The signer of this instance: behind ``SIGNER_SOCKET`` where that is set, else in here."""
+    socket = settings.SIGNER_SOCKET
+    if socket:
+        from audit.remote_signer import RemoteSigner
+
+        return RemoteSigner(Path(socket))
+    return local_signer()
+
+
+def local_signer() -> LocalSigner:
+    """The signer with its store in this file system."""
     return LocalSigner(Path(settings.SIGNER_HOME), create_key=settings.DEMO)
 
 
@@ -103,17 +114,14 @@ class LocalSigner:
 
     def sign(self, requests: Sequence[Request]) -> list[str | Refusal]:
         """A signed note, or a refusal, for each request. Heads are on disk before it returns."""
-        key = self._private_keys()[0]
+        keys = self._private_keys()
         with self._locked():
             self._read_journal()
             results = [self._decide(request) for request in requests]
             accepted = [item for item in results if isinstance(item, Head)]
             self._write_journal(accepted)
         return [
-            item
-            if isinstance(item, Refusal)
-            else f"{item.text}\n{notes.sign(item.text, name=self._name, private_key=key)}"
-            for item in results
+            item if isinstance(item, Refusal) else self._note(item.text, keys) for item in results
         ]
 
     def sign_manifest(self, sha256: bytes) -> str:
@@ -121,20 +129,40 @@ class LocalSigner:
         if len(sha256) != 32:
             raise ValueError("A SHA-256 has 32 bytes.")
         text = f"lex-custis/manifest/v1\nsha256 {sha256.hex()}\n"
-        return f"{text}\n{notes.sign(text, name=self._name, private_key=self._private_keys()[0])}"
+        return self._note(text, self._private_keys())
 
     def verification_keys(self) -> list[str]:
         """The vkeys, the one that signs first, then those it replaced."""
-        return [
+        active = [
             notes.verification_key(self._name, key.public_key().public_bytes_raw())
             for key in self._private_keys()
         ]
+        retired = sorted((self._home / "keys").glob("*.retired"), reverse=True)
+        return active + [path.read_text().strip() for path in retired]
 
     def new_key(self) -> str:
-        """Make the key that signs from now on; return its vkey."""
+        """Make another key; from now on it signs with those there are. Returns its vkey."""
         with self._locked():
             self._make_key()
         return self.verification_keys()[0]
+
+    def retire_old_keys(self) -> list[str]:
+        """Destroy every key but the newest; return the vkeys of those that are gone."""
+        gone = []
+        with self._locked():
+            for path in self._key_paths()[1:]:
+                public = _read_key(path).public_key().public_bytes_raw()
+                vkey = notes.verification_key(self._name, public)
+                _write_file(path.with_suffix(".retired"), f"{vkey}\n".encode())
+                path.write_bytes(bytes(path.stat().st_size))
+                path.unlink()
+                gone.append(vkey)
+            _sync_folder(self._home / "keys")
+        return gone
+
+    def _note(self, text: str, keys: Sequence[Ed25519PrivateKey]) -> str:
+        lines = [notes.sign(text, name=self._name, private_key=key) for key in keys]
+        return "\n".join([text, "".join(lines)])
 
     def _decide(self, request: Request) -> Head | Refusal:
         head = request.head
@@ -236,10 +264,7 @@ class LocalSigner:
                 f"There is no signing key in {self._home}: make one with "
                 "'python manage.py signer --new-key', or set SIGNER_HOME."
             )
-        return [
-            Ed25519PrivateKey.from_private_bytes(base64.b64decode(path.read_text()))
-            for path in paths
-        ]
+        return [_read_key(path) for path in paths]
 
     def _key_paths(self) -> list[Path]:
         return sorted((self._home / "keys").glob("*.key"), reverse=True)
@@ -247,12 +272,16 @@ class LocalSigner:
     def _make_key(self) -> None:
         folder = self._home / "keys"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        number = len(self._key_paths()) + 1
+        number = len(list(folder.glob("[0-9]*"))) + 1
         seed = Ed25519PrivateKey.generate().private_bytes_raw()
         fresh = folder / "new"
         _write_file(fresh, base64.b64encode(seed) + b"\n")
         fresh.rename(folder / f"{number:04}.key")
         _sync_folder(folder)
+
+
+def _read_key(path: Path) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(base64.b64decode(path.read_text()))
 
 
 def _lines(heads: Iterable[Head]) -> bytes:

@@ -156,6 +156,7 @@ CELERY_IMPORTS = ["audit.anchor_tasks"]
 # Redis is a doorbell: each tick only looks into PostgreSQL for what is due.
 CELERY_BEAT_SCHEDULE = {
     "close-interrupted-inferences": {"task": "llm.tasks.close_interrupted", "schedule": 15.0},
+    "compact-budgets": {"task": "llm.tasks.compact_budgets", "schedule": 60.0},
     "look-for-due-dossiers": {"task": "dossier.tasks.tick", "schedule": 60.0},
     "keep-ledger": {"task": "audit.tasks.keep_ledger", "schedule": 300.0},
     "anchor-heads": {"task": "audit.anchor_tasks.anchor_heads", "schedule": 60.0},
@@ -278,6 +279,8 @@ if not LEDGER_HOST:
     )
 # Where the signer keeps its key and the last head it signed. Never restore it from a backup.
 SIGNER_HOME = Path(env.str("SIGNER_HOME", default=str(HOME / "signer")))
+# Where "manage.py signer" serves, when the signer is a process (or user, or host) of its own.
+SIGNER_SOCKET = env.str("SIGNER_SOCKET", default="")
 SEAL_PERIOD_SECONDS = env.float("SEAL_PERIOD_SECONDS", default=0.2)
 # Who vouches for heads from outside. Time-stamping authorities (RFC 3161), as a JSON list:
 # [{"url": "https://…", "ca_file": "/etc/…/root.pem", "qualified": false}]
