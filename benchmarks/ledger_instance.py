@@ -26,10 +26,10 @@ def is_full(scale: str | None = None) -> bool:
     return float(scale) >= 1
 
 
-def tell(  # noqa: D417 - the names say it
+def tell(
     figure: str, value: float, unit: str, *, goal: str | None = None, reference: str = ""
 ) -> None:
-    """Print one figure as a line of JSON. *goal* is like ``">= 0.85"``; None where there is none."""
+    """Print one figure as a line of JSON. *goal* is like ``">= 0.85"``, or None."""
     met = None
     if goal is not None:
         sign, _, limit = goal.partition(" ")
