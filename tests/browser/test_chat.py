@@ -274,15 +274,17 @@ def test_conversations_are_found_renamed_and_archived(chatting: Visit) -> None:
     expect(rows).to_have_text(["Bridges in spring", "Pears"])
 
 
-def test_the_page_follows_until_the_reader_scrolls_up(chatting: Visit) -> None:
+def test_the_page_follows_until_the_reader_scrolls_up(cast: Cast, visit: Visits) -> None:
+    chatting = visit(height=560)
+    chatting.sign_in(cast.max.user.email)
     page = chatting.page
     chatting.ask("[[long]] Tell me everything")
     scroller = page.locator("#scroller")
-    expect(page.locator(".answer [data-content] > *").nth(20)).to_be_attached()
+    expect(page.locator(".answer [data-content] > *").nth(4)).to_be_attached(timeout=15_000)
     rest = "s => s.scrollHeight - s.scrollTop - s.clientHeight"
     assert scroller.evaluate(rest) < 100
     scroller.hover()
-    page.mouse.wheel(0, -400)
+    page.mouse.wheel(0, -300)
     expect(page.get_by_role("button", name="To the newest message")).to_be_visible()
     top = scroller.evaluate("s => s.scrollTop")
     page.wait_for_timeout(600)
@@ -291,6 +293,18 @@ def test_the_page_follows_until_the_reader_scrolls_up(chatting: Visit) -> None:
     assert scroller.evaluate(rest) < 100
     page.keyboard.press("Escape")
     chatting.wait_for_answer(state="stopped")
+
+
+def test_an_answer_under_way_is_found_from_another_window(chatting: Visit) -> None:
+    page = chatting.page
+    chatting.ask("[[long]] Tell me everything")
+    expect(page).to_have_url(re.compile(r"/chat/[0-9a-f-]{36}/$"))
+    other = page.context.new_page()
+    other.goto(page.url)
+    expect(other.locator("[data-waiting]")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(other.locator(".answer .ending")).to_contain_text("Stopped here by you")
+    assert other.locator(".answer [data-content]").inner_text()
 
 
 def test_what_a_model_writes_loads_nothing_and_runs_nothing(chatting: Visit) -> None:

@@ -89,6 +89,11 @@ def test_a_phone_and_200_percent_zoom_lose_nothing(
     for path in ("account/data/", "account/keys/", "accounts/2fa/"):
         page.goto(f"{window.url}/{path}")
         assert page.evaluate(OVERFLOW) <= 0, path
+    page.goto(f"{window.url}/account/keys/")
+    page.get_by_label("Name").fill("invoice bot")
+    page.get_by_role("button", name="Make the key").click()
+    page.get_by_role("button", name="Copy the command").wait_for()
+    assert page.evaluate(OVERFLOW) <= 0
 
 
 def test_targets_are_large_enough_to_touch(cast: Cast, visit: Visits) -> None:

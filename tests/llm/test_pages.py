@@ -115,6 +115,20 @@ def test_versions_are_links_that_work_without_scripts(cast: Cast, web_server: st
     assert client.get(address, {"at": "nonsense"}).content.decode().count("message answer") == 2
 
 
+def test_whoever_may_read_the_log_is_led_to_the_record(cast: Cast, web_server: str) -> None:
+    turn = ask(web_server, cast.olivia, "Hello")
+    client = browser_of(cast.olivia)
+    page = client.get(f"/chat/{turn['conversation_id']}/").content.decode()
+    link = re.search(r'in the audit log as <a href="([^"]+)">', page)
+    assert link is not None
+    record = client.get(link[1])
+    assert record.status_code == 200
+    assert turn["record_id"] in record.content.decode()
+    ordinary = ask(web_server, cast.max, "Hello")
+    page = browser_of(cast.max).get(f"/chat/{ordinary['conversation_id']}/").content.decode()
+    assert "in the audit log as <code" in page
+
+
 def test_the_list_pages_through_everything_once(cast: Cast) -> None:
     for number in range(35):
         identifier = uuid7()

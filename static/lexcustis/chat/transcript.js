@@ -88,7 +88,10 @@ export async function renew(address) {
   const messages = page.getElementById("transcript");
   transcript.replaceChildren(...messages.children);
   document.getElementById("title-bar").replaceWith(page.getElementById("title-bar"));
-  document.getElementById("conversations").replaceWith(page.getElementById("conversations"));
+  // What somebody searches for stays on the screen.
+  if (!document.getElementById("search").value) {
+    document.getElementById("conversations").replaceWith(page.getElementById("conversations"));
+  }
   document.title = page.title;
   enhance(transcript);
   focused?.();
