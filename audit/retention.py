@@ -1,0 +1,111 @@
+"""Retention: content goes when its time is over. Records and proofs stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from audit.content_models import Hold, Retention
+from audit.erasure import Ground, erase_as
+from audit.kinds import Kind
+from audit.ledger import Draft, append
+from audit.models import Content, RecordIndex
+from orgs.changes import SYSTEM
+from orgs.roles import Permission
+from orgs.tenancy import Tenant
+
+_AT_ONCE = 100
+
+_DUE = """
+SELECT content.record_id, content.slot FROM audit_content AS content
+JOIN audit_recordindex AS found USING (record_id)
+WHERE content.organisation_id = %(organisation)s AND found.at < %(before)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """What pruning did, or in a dry run would do, for one organisation."""
+
+    organisation_id: UUID
+    before: datetime
+    slots: int
+    held: int
+
+
+def set_retention(tenant: Tenant, content_days: int | None) -> Retention:
+    """Say how many days content is kept; None keeps it. Needs ``organisation:manage``."""
+    tenant.require(Permission.ORGANISATION_MANAGE)
+    with transaction.atomic():
+        retention = Retention(organisation_id=tenant.organisation_id, content_days=content_days)
+        retention.full_clean(validate_unique=False)
+        retention.save()
+        body = {"lexcustis.retention.content_days": content_days}
+        append(Draft(tenant.organisation_id, Kind.POLICY_CHANGED, tenant.actor, body))
+    return retention
+
+
+def prune(*, dry_run: bool = False) -> list[Pruning]:
+    """Let the content expire whose time is over, in every organisation that has set one."""
+    settings = Retention.unscoped.exclude(  # the clock prunes everybody's
+        content_days=None
+    )
+    return [_prune(setting, dry_run=dry_run) for setting in settings]
+
+
+def _prune(setting: Retention, *, dry_run: bool) -> Pruning:
+    assert setting.content_days is not None
+    organisation_id = setting.organisation_id
+    before = timezone.now() - timedelta(days=setting.content_days)
+    due = _due(organisation_id, before)
+    held = _held(organisation_id, {record_id for record_id, _slot in due})
+    free = [place for place in due if place[0] not in held]
+    if not dry_run:
+        for places in _chunks(free):
+            erase_as(
+                organisation_id,
+                places,
+                Ground.RETENTION,
+                actor=SYSTEM,
+                kind=Kind.CONTENT_EXPIRED,
+            )
+    return Pruning(organisation_id, before, len(free), len(due) - len(free))
+
+
+def _due(organisation_id: UUID, before: datetime) -> list[tuple[UUID, str]]:
+    with connection.cursor() as cursor:
+        cursor.execute(_DUE, {"organisation": organisation_id, "before": before})
+        return cursor.fetchall()
+
+
+def _held(organisation_id: UUID, record_ids: set[UUID]) -> set[UUID]:
+    held: set[UUID] = set()
+    rows = RecordIndex.objects.for_organisation(organisation_id).filter(pk__in=record_ids)
+    for hold in Hold.objects.for_organisation(organisation_id).filter(released_at=None):
+        covered = Q()
+        if hold.actor_id:
+            covered &= Q(actor_id=hold.actor_id)
+        if hold.since:
+            covered &= Q(at__gte=hold.since)
+        if hold.until:
+            covered &= Q(at__lt=hold.until)
+        held |= set(rows.filter(covered).values_list("pk", flat=True))
+    return held
+
+
+def _chunks(places: list[tuple[UUID, str]]) -> Iterator[list[tuple[UUID, str]]]:
+    waiting = iter(places)
+    while chunk := list(islice(waiting, _AT_ONCE)):
+        yield chunk
+
+
+def content_count(organisation_id: UUID) -> int:
+    """How many content slots the organisation keeps."""
+    return Content.objects.filter(organisation_id=organisation_id).count()
