@@ -10,6 +10,7 @@ import math
 import structlog
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, ValidationError
+from django.db import DataError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, Throttled
@@ -84,6 +85,14 @@ def _value_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse
     )
 
 
+@api.exception_handler(DataError)
+def _value_out_of_range(request: HttpRequest, error: DataError) -> HttpResponse:
+    """PostgreSQL knows bounds that no schema can say: years, time zones, characters."""
+    logger.warning("api.value_out_of_range", exc_info=error)
+    message = "A value is outside of what can be stored or searched for."
+    return error_response(request, status=422, code="invalid_value", message=message)
+
+
 @api.exception_handler(Throttled)
 def _throttled(request: HttpRequest, error: Throttled) -> HttpResponse:
     headers = {"Retry-After": str(math.ceil(error.wait or 1))}
@@ -156,3 +165,4 @@ api.add_router("", "llm.api.router")
 api.add_router("", "orgs.api.router")
 api.add_router("/audit", "audit.api.router")
 api.add_router("/dossiers", "dossier.api.router")
+api.add_router("", "llm.usage_api.router")

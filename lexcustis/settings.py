@@ -175,9 +175,9 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     # Compressing takes a quarter of a minute, once a release: not at the demo's first start.
     "staticfiles": {
-        "BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
+        "BACKEND": "lexcustis.static_files.HashedFiles"
         if DEMO
-        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        else "lexcustis.static_files.CompressedHashedFiles"
     },
 }
 FILE_UPLOAD_PERMISSIONS = 0o600

@@ -104,6 +104,7 @@ class Call:
     links: Sequence[Link] = ()
     place: Place | None = None
     streamed: bool = True
+    passed_budgets: Sequence[UUID] = ()  # those that only warn
     id: UUID = field(default_factory=uuid7)
     at: datetime = field(default_factory=timezone.now)
 

@@ -14,7 +14,7 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 
 from audit.ledger import Text
-from llm import history, policy
+from llm import budgets, history, policy
 from llm.calls import Asked, Call
 from llm.providers.base import ChatOptions
 from llm.pump import Pump
@@ -95,6 +95,6 @@ def _holding_nothing(prepared: Callable[[], Call]) -> Call:
     streams, and a pool of ten would serve ten readers.
     """
     try:
-        return prepared()
+        return budgets.admitted(prepared())
     finally:
         connections.close_all()

@@ -13,9 +13,20 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from llm.budget_models import Budget, BudgetAccount, BudgetEntry
 from orgs.identifiers import uuid7
 from orgs.models import ApiKey, Organisation, User
 from orgs.tenancy import TenantModel
+
+__all__ = [
+    "Budget",
+    "BudgetAccount",
+    "BudgetEntry",
+    "Conversation",
+    "Inference",
+    "Message",
+    "ProviderSettings",
+]
 
 
 class ProviderSettings(TenantModel):

@@ -38,6 +38,7 @@ def requested(call: Call) -> Draft:
         "lexcustis.interface": call.interface,
         "lexcustis.attempt": 1,
         "lexcustis.role": call.tenant.role.value,
+        "lexcustis.budget.passed": [str(budget) for budget in call.passed_budgets] or None,
     }
     if call.place is not None:
         body["gen_ai.conversation.id"] = str(call.place.conversation_id)

@@ -9,6 +9,7 @@ from django.db import connections
 from django.utils import timezone
 
 from audit.ledger import Receipt
+from llm import budgets
 from llm.calls import Call, Outcome, Place, State
 from llm.leases import expiry
 from llm.models import Conversation, Inference, Message
@@ -67,6 +68,7 @@ def end(inference_id: UUID, outcome: Outcome, receipt: Receipt) -> None:
     )
     if not changed:
         raise AlreadyEnded(f"The inference {inference_id} has its ending already.")
+    budgets.settle(inference_id, outcome)
     Message.unscoped.filter(  # the answer of that same inference
         inference_id=inference_id
     ).update(record_id=receipt.record_id)

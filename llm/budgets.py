@@ -1,0 +1,256 @@
+"""Budgets: reserved before a call, settled with its ending, and never passed by calls at once.
+
+Admission locks the accounts that a call counts against, adds what is settled and reserved, and
+enters an upper estimate. Settling turns the estimate into the real amount and locks no account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+from django.db.models import Q, Sum
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from audit.kinds import Kind
+from audit.ledger import Draft, append
+from llm.calls import Call, Outcome, Refused
+from llm.models import Budget, BudgetAccount, BudgetEntry, Inference
+from llm.outcomes import price_of
+from llm.providers.base import Usage, estimate_tokens
+from orgs.roles import Permission
+from orgs.tenancy import Tenant
+
+# What an answer may take where the caller sets no limit: enough for most, and only reserved.
+DEFAULT_ANSWER_TOKENS = 1024
+# A reservation whose call was never recorded is given back after this.
+LOST_AFTER = timedelta(minutes=15)
+_OWN_SERVERS = "self-hosted"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A budget in its current period: what is spent or reserved of its limit."""
+
+    budget: Budget
+    subject_id: UUID
+    period_start: date
+    used: Decimal
+
+    @property
+    def left(self) -> Decimal:
+        """What may still be spent, never below nothing."""
+        return max(self.budget.limit - self.used, Decimal(0))
+
+
+def admitted(call: Call) -> Call:
+    """Reserve what *call* may take in every budget it counts against.
+
+    The same call where all admit it, marked where a budget only warns; with a refusal where one
+    blocks it, and then nothing is reserved.
+    """
+    if call.refusal is not None or call.route is None:
+        return call
+    budgets = _budgets_of(call.tenant)
+    if not budgets:
+        return call
+    estimate = _estimate(call)
+    with transaction.atomic():
+        passed = []
+        for budget in budgets:
+            account = _locked_account(budget, _subject(budget, call.tenant), call.at)
+            amount = _amount(budget, *estimate)
+            if _used(account) + amount > budget.limit:
+                passed.append(budget)
+            BudgetEntry.objects.create(account=account, inference_id=call.id, amount=amount)
+        blocking = next((budget for budget in passed if _blocks(budget, call)), None)
+        if blocking is not None:
+            transaction.set_rollback(True)
+            return replace(call, refusal=_refusal(blocking))
+    return replace(call, passed_budgets=tuple(budget.pk for budget in passed))
+
+
+def settle(inference_id: UUID, outcome: Outcome) -> None:
+    """Enter what the call really took, in the transaction that records its ending."""
+    entries = BudgetEntry.objects.filter(inference_id=inference_id, is_settled=False)
+    for entry in entries.select_related("account__budget"):
+        amount = _amount(entry.account.budget, outcome.usage, outcome.cost, outcome.currency)
+        BudgetEntry.objects.filter(pk=entry.pk).update(amount=amount, is_settled=True)
+
+
+def compact() -> int:
+    """Fold settled entries into their accounts and give lost reservations back; return how many."""
+    lost_before = timezone.now() - LOST_AFTER
+    folded = 0
+    waiting = BudgetEntry.objects.filter(Q(is_settled=True) | Q(created_at__lt=lost_before))
+    for account_id in list(waiting.order_by().values_list("account_id", flat=True).distinct()):
+        with transaction.atomic():
+            account = BudgetAccount.unscoped.select_for_update().get(  # every organisation's
+                pk=account_id
+            )
+            folded += _fold(account, lost_before)
+    return folded
+
+
+def standings(tenant: Tenant) -> list[Standing]:
+    """Every active budget's accounts in the current period."""
+    tenant.require(Permission.USAGE_READ)
+    now = timezone.now()
+    found = []
+    for budget in Budget.objects.for_tenant(tenant).filter(is_active=True):
+        start = _period_start(budget, tenant, now)
+        accounts = BudgetAccount.objects.for_tenant(tenant).filter(
+            budget=budget, period_start=start
+        )
+        found += [Standing(budget, a.subject_id, start, _used(a)) for a in accounts]
+        if not accounts and budget.scope == Budget.Scope.ORGANISATION:
+            found.append(Standing(budget, tenant.organisation_id, start, Decimal(0)))
+    return found
+
+
+def save_budget(tenant: Tenant, budget: Budget) -> Budget:
+    """Create or change a budget; recorded as a change of the organisation's policy."""
+    tenant.require(Permission.ORGANISATION_MANAGE)
+    budget.organisation = tenant.organisation
+    with transaction.atomic():
+        budget.full_clean()
+        budget.save()
+        _record(tenant, budget, "saved")
+    return budget
+
+
+def delete_budget(tenant: Tenant, budget: Budget) -> None:
+    """Remove a budget with its accounts; what was spent stays in the log."""
+    tenant.require(Permission.ORGANISATION_MANAGE)
+    with transaction.atomic():
+        _record(tenant, budget, "deleted")
+        budget.delete()
+
+
+def _record(tenant: Tenant, budget: Budget, change: str) -> None:
+    body = {
+        "lexcustis.policy": "budget",
+        "lexcustis.change": change,
+        "lexcustis.budget.id": str(budget.pk),
+        "lexcustis.budget.scope": budget.scope,
+        "lexcustis.budget.period": budget.period,
+        "lexcustis.budget.limit": format(budget.limit, "f"),
+        "lexcustis.budget.unit": budget.unit,
+        "lexcustis.budget.action": budget.action,
+        "lexcustis.budget.active": budget.is_active,
+    }
+    append(Draft(tenant.organisation_id, Kind.POLICY_CHANGED, tenant.actor, body))
+
+
+def _budgets_of(tenant: Tenant) -> list[Budget]:
+    """The active budgets that a call of this tenant counts against, in the order of locking."""
+    scope, mine = Budget.Scope, tenant.api_key.pk if tenant.api_key else None
+    counts = Q(scope=scope.ORGANISATION) | Q(scope=scope.USER, user=None)
+    counts |= Q(scope=scope.USER, user_id=tenant.user.pk)
+    if mine is not None:
+        counts |= Q(scope=scope.API_KEY, api_key=None) | Q(scope=scope.API_KEY, api_key_id=mine)
+    active = Budget.objects.for_tenant(tenant).filter(counts, is_active=True)
+    return list(active.order_by("pk"))
+
+
+def _subject(budget: Budget, tenant: Tenant) -> UUID:
+    if budget.scope == Budget.Scope.USER:
+        return tenant.user.pk
+    if budget.scope == Budget.Scope.API_KEY:
+        assert tenant.api_key is not None
+        return tenant.api_key.pk
+    return tenant.organisation_id
+
+
+def _locked_account(budget: Budget, subject_id: UUID, at: datetime) -> BudgetAccount:
+    values = {
+        "budget_id": budget.pk,
+        "subject_id": subject_id,
+        "period_start": _local_start(budget, budget.organisation.time_zone, at),
+    }
+    accounts = BudgetAccount.objects.for_organisation(budget.organisation_id)
+    account: BudgetAccount | None = accounts.select_for_update().filter(**values).first()
+    if account is None:
+        made = BudgetAccount(organisation_id=budget.organisation_id, **values)
+        # Another process may make it at the same moment: theirs is as good.
+        BudgetAccount.unscoped.bulk_create([made], ignore_conflicts=True)
+        account = accounts.select_for_update().get(**values)
+    return account
+
+
+def _used(account: BudgetAccount) -> Decimal:
+    entered = account.entries.aggregate(total=Sum("amount"))["total"]
+    return account.settled + (entered or Decimal(0))
+
+
+def _estimate(call: Call) -> tuple[Usage, Decimal | None, str]:
+    """The most that the call is expected to take."""
+    asked = call.asked
+    usage = Usage(
+        sum(estimate_tokens(message.content) for message in asked.messages),
+        asked.options.max_tokens or DEFAULT_ANSWER_TOKENS,
+        source="estimated",
+    )
+    cost = price_of(call, usage, call.model)
+    return usage, cost.amount if cost else None, cost.currency if cost else ""
+
+
+def _amount(budget: Budget, usage: Usage | None, cost: Decimal | None, currency: str) -> Decimal:
+    if budget.unit == Budget.Unit.TOKENS:
+        return Decimal(usage.input_tokens + usage.output_tokens) if usage else Decimal(0)
+    return cost if cost is not None and currency == budget.unit else Decimal(0)
+
+
+def _blocks(budget: Budget, call: Call) -> bool:
+    if budget.action == Budget.Action.LOCAL_ONLY:
+        return call.region != _OWN_SERVERS
+    return budget.action == Budget.Action.BLOCK
+
+
+def _refusal(budget: Budget) -> Refused:
+    if budget.action == Budget.Action.LOCAL_ONLY:
+        message = _(
+            "The budget is spent: until the next period only models on your organisation's own "
+            "servers answer. Choose one of them. Nothing was sent."
+        )
+        return Refused("budget_local_only", message, status=402)
+    message = _(
+        "The budget of %(budget)s would be passed. It begins anew with the next period; whoever "
+        "manages your organisation can raise it. Nothing was sent."
+    ) % {"budget": budget}
+    return Refused("budget_exceeded", message, status=402)
+
+
+def _fold(account: BudgetAccount, lost_before: datetime) -> int:
+    settled = account.entries.filter(is_settled=True)
+    ids = list(settled.values_list("pk", flat=True))
+    total = account.entries.filter(pk__in=ids).aggregate(total=Sum("amount"))["total"]
+    account.settled += total or Decimal(0)
+    account.save(update_fields=["settled"])
+    open_entries = account.entries.filter(is_settled=False, created_at__lt=lost_before)
+    lost = set(open_entries.values_list("inference_id", flat=True))
+    lost -= _recorded(account.organisation_id, lost)
+    deleted, _models = account.entries.filter(
+        Q(pk__in=ids) | Q(is_settled=False, inference_id__in=lost)
+    ).delete()
+    return deleted
+
+
+def _recorded(organisation_id: UUID, inference_ids: Iterable[UUID]) -> set[UUID]:
+    rows = Inference.objects.for_organisation(organisation_id).filter(pk__in=inference_ids)
+    return set(rows.values_list("pk", flat=True))
+
+
+def _period_start(budget: Budget, tenant: Tenant, at: datetime) -> date:
+    return _local_start(budget, tenant.organisation.time_zone, at)
+
+
+def _local_start(budget: Budget, time_zone: str, at: datetime) -> date:
+    today = at.astimezone(ZoneInfo(time_zone)).date()
+    return today if budget.period == Budget.Period.DAY else today.replace(day=1)
