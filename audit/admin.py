@@ -27,10 +27,10 @@ from audit.models import RecordIndex
 from audit.reading import record_bytes
 from audit.record_page import actor_names, log_page, record_page
 from audit.running_verification import running_verification, start_verification
-from orgs.admin_lists import BoundedPaginator, IdentifierSearch, period_filter, time_column
+from orgs.admin_lists import IdentifiedModelAdmin, period_filter, time_column
 from orgs.models import Membership
 from orgs.roles import Permission
-from orgs.tenant_admin import TenantModelAdmin, required_tenant, tenant_of_request
+from orgs.tenant_admin import required_tenant, tenant_of_request
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -88,7 +88,7 @@ class ActorFilter(admin.SimpleListFilter):
 
 
 @admin.register(RecordIndex)
-class RecordAdmin(IdentifierSearch, TenantModelAdmin):
+class RecordAdmin(IdentifiedModelAdmin):
     """The records of the organisation, newest first."""
 
     permissions = {"view": Permission.AUDIT_READ}
@@ -108,9 +108,6 @@ class RecordAdmin(IdentifierSearch, TenantModelAdmin):
         "region",
     ]
     list_filter = [KindFilter, ActorFilter, period_filter("at")]
-    sortable_by = ()
-    paginator = BoundedPaginator
-    actions = None
 
     @admin.display(description=_("kind"))
     def shown_kind(self, row: RecordIndex) -> str:

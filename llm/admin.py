@@ -24,8 +24,7 @@ from llm.providers.addresses import UnsafeAddress
 from llm.providers.registry import UnknownVendor
 from llm.regions import region_of
 from orgs.admin_lists import (
-    BoundedPaginator,
-    IdentifierSearch,
+    IdentifiedModelAdmin,
     badge,
     period_filter,
     recent_values_filter,
@@ -39,7 +38,7 @@ _ENDED = time_column("ended_at", _("ended"))
 
 
 @admin.register(Inference)
-class InferenceAdmin(IdentifierSearch, TenantModelAdmin):
+class InferenceAdmin(IdentifiedModelAdmin):
     """Calls to models, newest first. Their evidence is in the audit log; this is its index."""
 
     permissions = {"view": Permission.AUDIT_READ}
@@ -65,9 +64,6 @@ class InferenceAdmin(IdentifierSearch, TenantModelAdmin):
         period_filter("started_at"),
     ]
     list_select_related = ["user", "api_key"]
-    sortable_by = ()
-    paginator = BoundedPaginator
-    actions = None
     fieldsets = [
         (None, {"fields": ["shown_state", "error_code", "finish_reason", "person", "program"]}),
         (
@@ -82,7 +78,7 @@ class InferenceAdmin(IdentifierSearch, TenantModelAdmin):
         (_("Evidence"), {"fields": ["shown_request", "shown_ending"]}),
     ]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Everything."""
         return [name for _title, options in self.fieldsets for name in options["fields"]]
 
@@ -155,7 +151,7 @@ class InferenceAdmin(IdentifierSearch, TenantModelAdmin):
         return _record_link(row.end_record_id) if row.end_record_id else ""
 
 
-_TONES = {
+_TONES: dict[str, str] = {
     Inference.State.COMPLETED: "good",
     Inference.State.FAILED: "bad",
     Inference.State.BLOCKED: "warn",

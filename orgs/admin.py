@@ -60,6 +60,7 @@ class OrganisationAdmin(DomainModelAdmin):
 
     list_display = ["name", "slug", "country", time_column("created_at", _("created"))]
     search_fields = ["name", "slug"]
+    search_help_text = _("Name or short name")
     ordering = ["name"]
     fieldsets = [
         (None, {"fields": ["name", "slug"]}),
@@ -160,6 +161,9 @@ class MembershipAdmin(TenantModelAdmin):
         "change": Permission.MEMBER_MANAGE,
         "delete": Permission.MEMBER_MANAGE,
     }
+    list_intro = _(
+        "Who belongs to the organisation and what they may do here. Every change is recorded."
+    )
     list_display = ["person", "email", "role", "can_sign_in", _SINCE]
     list_filter = ["role"]
     list_select_related = ["user"]
@@ -194,13 +198,13 @@ class MembershipAdmin(TenantModelAdmin):
         kwargs["form"] = MemberForm if change else NewMemberForm
         return super().get_form(request, obj, change, **kwargs)
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """As the forms."""
         return (
             ["person", "email", "role", "can_sign_in", _SINCE] if obj else ["email", "name", "role"]
         )
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """A person's name and address are theirs, not this organisation's to change."""
         return ["person", "email", "can_sign_in", _SINCE] if obj else []
 
@@ -271,6 +275,9 @@ class ApiKeyAdmin(TenantModelAdmin):
 
     permissions = {"view": Permission.KEY_MANAGE, "add": Permission.KEY_MANAGE}
     form = KeyForm
+    list_intro = _(
+        "Keys for programs. A key may do no more than its owner, and is shown only once."
+    )
     list_display = ["name", "shown_prefix", "owner", "shown_state", _USED, _EXPIRES]
     list_filter = [KeyStateFilter, "owner"]
     list_select_related = ["owner"]
@@ -300,14 +307,14 @@ class ApiKeyAdmin(TenantModelAdmin):
         """The scopes in words."""
         return ", ".join(str(Permission(scope).label) for scope in row.scopes)
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """What is asked of a new key, and what is known of an old one."""
         if obj is None:
             return ["name", "scopes", "expires_at"]
         times = [_CREATED, _USED, _EXPIRES, _REVOKED]
         return ["name", "shown_prefix", "shown_state", "shown_owner", "shown_scopes", *times]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """A key is never changed."""
         return self.get_fields(request, obj) if obj else []
 
@@ -350,7 +357,7 @@ class PersonAdmin(DomainModelAdmin):
     """People as the instance knows them: the operator's page."""
 
     list_display = ["name", "email", "shown_state", _LAST_LOGIN]
-    list_filter = ["is_active", "is_superuser"]
+    list_filter = ["is_active"]
     search_fields = ["name", "email"]
     search_help_text = _("Name or e-mail address")
     ordering = ["name"]
@@ -389,13 +396,13 @@ class PersonAdmin(DomainModelAdmin):
         kwargs["form"] = PersonForm if change else NewPersonForm
         return super().get_form(request, obj, change, **kwargs)
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """As the forms."""
         if obj is None:
             return ["email", "name", "way_in"]
         return ["name", "email", "is_active", "is_superuser", _LAST_LOGIN, _CREATED]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """What happened by itself."""
         return [_LAST_LOGIN, _CREATED] if obj else []
 

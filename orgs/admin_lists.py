@@ -18,6 +18,8 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from orgs.tenant_admin import TenantModelAdmin
+
 COUNTED_AT_MOST = 10_000
 
 
@@ -36,12 +38,15 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         return self.count == COUNTED_AT_MOST
 
 
-class IdentifierSearch:
-    """A search box that takes a whole identifier, the only thing that is worth looking for."""
+class IdentifiedModelAdmin(TenantModelAdmin):
+    """A long list, searched by a whole identifier, the only thing that is worth looking for."""
 
     identifier_fields: ClassVar[tuple[str, ...]] = ("pk",)
     search_fields = ("pk",)
     search_help_text = gettext_lazy("A whole identifier, such as a record's")
+    sortable_by = ()
+    paginator = BoundedPaginator
+    actions = None
 
     def get_search_results(
         self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str
@@ -105,7 +110,7 @@ class PeriodFilter(admin.SimpleListFilter):
     def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:  # type: ignore[override]
         """Any time, today, a week, a month."""
         today = timezone.localdate()
-        spans = [(_("today"), 0), (_("7 days"), 6), (_("30 days"), 29)]
+        spans = [(_("Today"), 0), (_("7 days"), 6), (_("30 days"), 29)]
         yield {
             "selected": not self.value_from and not self.value_to,
             "query_string": changelist.get_query_string(

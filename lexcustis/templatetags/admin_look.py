@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django import template
@@ -11,6 +11,8 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
 
 register = template.Library()
 
@@ -71,9 +73,11 @@ def bars(days: Sequence[Any], label: str) -> dict[str, Any]:
 
 
 @register.filter
-def share(part: int, whole: int) -> float:
-    """``part`` of ``whole`` as a percentage, for the width of a bar."""
-    return round(100 * part / whole, 2) if whole else 0.0
+def ago(value: datetime) -> str:
+    """How long ago, in words."""
+    if timezone.now() - value < timedelta(minutes=1):
+        return _("just now")
+    return _("%(time)s ago") % {"time": timesince(value, depth=1)}
 
 
 @register.filter
