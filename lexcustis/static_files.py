@@ -10,9 +10,11 @@ from collections.abc import Awaitable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from whitenoise.middleware import WhiteNoiseMiddleware
+from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class StaticFilesMiddleware(WhiteNoiseMiddleware):
@@ -54,3 +56,15 @@ def _whole(file: Any, request: HttpRequest) -> HttpResponse:
     for name, value in answer.headers:
         response[name] = value
     return response
+
+
+class HashedFiles(ManifestStaticFilesStorage):
+    """Names by content, inside our modules' imports as well: an upgrade never mixes versions."""
+
+    support_js_module_import_aggregation = True
+
+
+class CompressedHashedFiles(CompressedManifestStaticFilesStorage):
+    """The same, with compressed copies beside the files."""
+
+    support_js_module_import_aggregation = True
