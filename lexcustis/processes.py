@@ -62,7 +62,7 @@ class Child:
     command: list[str]
     log: Path
     environment: Mapping[str, str]
-    stop_seconds: float = 15.0
+    stop_seconds: float = 30.0
     process: subprocess.Popen[bytes] | None = None
     restarts: int = 0
     _started_at: float = 0.0
