@@ -37,8 +37,12 @@ ERROR = {
         }
     ],
 }
-_ALWAYS = {"401": "Not signed in", "403": "Not allowed", "429": "Too many requests"}
-_WITH_PATH = {"404": "There is no such thing, or not for you"}
+_ALWAYS = {
+    "401": "Not signed in",
+    "403": "Not allowed",
+    "404": "There is no such thing, or not for you",
+    "429": "Too many requests",
+}
 _WITH_INPUT = {"400": "Not JSON", "413": "Too large", "422": "A field is missing or wrong"}
 _UPSTREAM = {"502": "The provider failed", "503": "Not available at the moment"}
 
@@ -58,16 +62,14 @@ class CompleteAPI(NinjaAPI):
         """The OpenAPI document with the error responses of every operation."""
         document = super().get_openapi_schema(**options)
         document["components"]["schemas"]["Error"] = ERROR
-        for path, operations in document["paths"].items():
+        for operations in document["paths"].values():
             for operation in operations.values():
-                _add_errors(path, operation)
+                _add_errors(operation)
         return document
 
 
-def _add_errors(path: str, operation: dict[str, Any]) -> None:
+def _add_errors(operation: dict[str, Any]) -> None:
     expected = dict(_ALWAYS)
-    if "{" in path or "requestBody" in operation:
-        expected |= _WITH_PATH
     if operation.get("parameters") or "requestBody" in operation:
         expected |= _WITH_INPUT
     if "requestBody" in operation:

@@ -179,7 +179,15 @@ STREAM: dict[str, Any] = {
     },
     "content": {
         "text/event-stream": {
-            "schema": {"type": "string"},
+            "schema": {
+                "type": "object",
+                "description": "One event; `data` is JSON.",
+                "required": ["event", "data"],
+                "properties": {
+                    "event": {"type": "string", "enum": ["start", "text", "error", "end"]},
+                    "data": {"type": "string"},
+                },
+            },
             "example": 'event: start\ndata: {"message_id":"0193…","model":"sim-large"}\n\n'
             'event: text\ndata: {"text":"Hello"}\n\n'
             'event: end\ndata: {"state":"completed","record_id":"0193…"}\n\n',
