@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.core.paginator import Paginator
 from django.db import models
 from django.http import HttpRequest
@@ -80,7 +80,7 @@ class PeriodFilter(admin.SimpleListFilter):
         self.value_to = _as_day(params.pop(self.parameter_to, [""]))
         super().__init__(request, params, model, model_admin)
         self.value_from = _as_day([self.value() or ""])
-        mine = (self.parameter_name, self.parameter_to)
+        mine = (self.parameter_name, self.parameter_to, PAGE_VAR)
         self.other_parameters = [
             (name, value)
             for name, values in request.GET.lists()

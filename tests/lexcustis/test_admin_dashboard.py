@@ -130,6 +130,30 @@ def test_the_chart_is_drawn_with_shapes_alone_in_any_language(cast: Cast) -> Non
         assert not re.search(r"<script(?![^>]*\bsrc=)", text)
 
 
+def test_every_link_of_the_start_page_leads_somewhere(cast: Cast) -> None:
+    call(cast.max, state="failed")
+    for tenant in (cast.alice, cast.olivia, cast.rita, cast.audrey, cast.charlie):
+        client = signed_in(tenant.user)
+        page = client.get(reverse("admin:index")).content.decode()
+        links = set(re.findall(r'<a [^>]*href="(/admin/[^"]*)"', page))
+        assert len(links) >= 4
+        for link in links:
+            assert client.get(link.replace("&amp;", "&")).status_code in (200, 302), link
+
+
+def test_a_search_keeps_the_filters(cast: Cast) -> None:
+    client = signed_in(cast.olivia.user)
+    place = reverse("admin:audit_recordindex_changelist")
+    page = client.get(f"{place}?kind=inference&from=2026-01-01&q=x").content.decode()
+    search = page.partition('role="search"')[2].partition("</form>")[0]
+    assert '<input type="hidden" name="kind" value="inference">' in search
+    assert '<input type="hidden" name="from" value="2026-01-01">' in search
+    assert search.count('name="q"') == 1
+    period = page.partition('class="date-range"')[2].partition("</form>")[0]
+    assert '<input type="hidden" name="kind" value="inference">' in period
+    assert period.count('name="from"') == 1
+
+
 def queries_of(page: str, tenant: Tenant) -> int:
     client = signed_in(tenant.user)
     client.get(page)
