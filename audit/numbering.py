@@ -47,13 +47,14 @@ def take_number(connection: BaseDatabaseWrapper, log_number: int) -> tuple[str, 
     writer = of_connection.setdefault(log_number, _Writer())
     # Django drops the hooks of whatever was rolled back, savepoints included, so the hooks that
     # are still there are the numbers in use.
+    # Typed as pairs by the stubs; Django keeps triples.
+    hooks: Any = connection.run_on_commit
     pending = sum(
-        isinstance(hook, _Taken) and hook.writer is writer
-        for _savepoints, hook, _robust in connection.run_on_commit
+        isinstance(hook, _Taken) and hook.writer is writer for _savepoints, hook, _robust in hooks
     )
     # First in the list: a hook of somebody else that appends must find all numbers counted.
     savepoints = set(connection.savepoint_ids)
-    connection.run_on_commit.insert(0, (savepoints, _Taken(writer), False))
+    hooks.insert(0, (savepoints, _Taken(writer), False))
     return writer.id, writer.committed + pending + 1
 
 

@@ -82,7 +82,8 @@ def _prune(setting: Retention, *, dry_run: bool) -> Pruning:
 def _due(organisation_id: UUID, before: datetime) -> list[tuple[UUID, str]]:
     with connection.cursor() as cursor:
         cursor.execute(_DUE, {"organisation": organisation_id, "before": before})
-        return cursor.fetchall()
+        rows: list[tuple[UUID, str]] = cursor.fetchall()
+        return rows
 
 
 def _held(organisation_id: UUID, record_ids: set[UUID]) -> set[UUID]:

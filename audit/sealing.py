@@ -272,7 +272,8 @@ def _move_heads(heads: Sequence[tuple[Log, Frontier]]) -> None:
 def _rows(query: str, parameters: dict[str, Any]) -> list[_Row]:
     with connection.cursor() as cursor:
         cursor.execute(query, parameters)
-        return cursor.fetchall()
+        rows: list[_Row] = cursor.fetchall()
+        return rows
 
 
 def _value(query: str) -> Any:

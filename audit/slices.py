@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from audit.anchor_models import Anchor, AnchorKind
 from audit.checkpoints import latest_of_log
 from audit.hashing import split
 from audit.logs import current_log
@@ -105,7 +106,9 @@ def records_between(log_number: int, first: int, end: int) -> Iterator[tuple[byt
 
 def _places(log: Log, ids: Any) -> tuple[tuple[int, int] | None, int]:
     """The smallest and the largest position of these records, and how many have none."""
-    lowest, highest, unsealed = None, None, 0
+    lowest: int | None = None
+    highest: int | None = None
+    unsealed = 0
     batch: list[UUID] = []
 
     def flush() -> None:
@@ -152,8 +155,8 @@ def _write_proofs(
     tree = StoredTree(log.number)
     first = before.size if before else 0
     end = after.size if after else first
-    newest = latest_of_log(log.number)
-    notes = {"before": before, "after": after, "latest": newest}
+    newest, anchored = latest_of_log(log.number), _anchored(log, end)
+    notes = {"before": before, "after": after, "latest": newest, "anchored": anchored}
     for name, checkpoint in notes.items():
         if checkpoint is not None:
             (folder / f"checkpoint_{name}.txt").write_text(checkpoint.note, encoding="utf-8")
@@ -167,8 +170,37 @@ def _write_proofs(
         "consistency_to_latest": _encoded(tree.consistency_proof(end, newest.size))
         if newest
         else [],
+        "consistency_to_anchored": _encoded(tree.consistency_proof(end, anchored.size))
+        if anchored
+        else [],
     }
+    if anchored is not None:
+        _write_anchors(anchored, folder)
     (folder / "slice.json").write_text(json.dumps(proof, indent=1) + "\n", encoding="utf-8")
+
+
+def _anchored(log: Log, size: int) -> Checkpoint | None:
+    """The first checkpoint over the slice that somebody outside has vouched for."""
+    anchor = Anchor.unscoped.filter(  # the log names the organisation
+        log_number=log.number, size__gte=size
+    ).order_by("size", "id")
+    first: Anchor | None = anchor.select_related("checkpoint").first()
+    return first.checkpoint if first else None
+
+
+def _write_anchors(checkpoint: Checkpoint, folder: Path) -> None:
+    """Time stamps, each a file of its own, and the witnesses' signature lines in one."""
+    anchors = Anchor.unscoped.filter(checkpoint=checkpoint).order_by("id")  # as above
+    lines = []
+    for number, anchor in enumerate(anchors, 1):
+        if anchor.kind == AnchorKind.TIME_STAMP:
+            path = folder / f"checkpoint_anchored.{number}.tsr"
+            path.write_bytes(bytes(anchor.token))
+        else:
+            lines.append(bytes(anchor.token).decode())
+    if lines:
+        path = folder / "checkpoint_anchored.cosignatures"
+        path.write_text("".join(lines), encoding="utf-8")
 
 
 def _encoded(hashes: list[bytes]) -> list[str]:

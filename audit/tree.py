@@ -7,7 +7,7 @@ perfect subtrees, and those from at most two tiles at each level: a few short qu
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from django.db import connection
 
@@ -191,7 +191,7 @@ class StoredTree:
                 log_number=self.log_number, first__gte=first, first__lt=end
             ).order_by("first")
             return split(b"".join(bytes(row.hashes) for row in rows))
-        roots: Sequence[bytes] = (
+        roots = (
             Tile.objects.filter(
                 log_number=self.log_number, level=level - 1, index__gte=first, index__lt=end
             )

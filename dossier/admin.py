@@ -63,7 +63,9 @@ class DossierAdmin(TenantModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """Everything, once it is asked for."""
-        return [name for _title, part in self.fieldsets for name in part["fields"]] if obj else []
+        if obj is None:
+            return []
+        return [str(name) for _title, part in self.fieldsets for name in part["fields"]]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """The last full month."""
@@ -256,7 +258,7 @@ class DeclarationAdmin(TenantModelAdmin):
         """The statement's title."""
         return CATALOGUE[row.key].label if row.key in CATALOGUE else row.key
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """With who and when, once it is made."""
         if obj is None:
             return self.fields

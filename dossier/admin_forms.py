@@ -31,7 +31,8 @@ class DossierForm(DomainForm):
 
     def _get_validation_exclusions(self) -> set[str]:
         # A dossier that exists is not an error: asking for it again leads to it.
-        return super()._get_validation_exclusions() | {"organisation"}
+        exclusions: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return exclusions | {"organisation"}
 
 
 class DeclarationForm(DomainForm):

@@ -40,7 +40,7 @@ def declare(tenant: Tenant, *, key: str, value: str, subject: str = "") -> Decla
     now = timezone.now()
     with transaction.atomic():
         receipt = append(_draft(tenant, item, subject, value, now))
-        return Declaration.objects.create(
+        made: Declaration = Declaration.objects.create(
             organisation=tenant.organisation,
             key=key,
             subject=subject,
@@ -52,6 +52,7 @@ def declare(tenant: Tenant, *, key: str, value: str, subject: str = "") -> Decla
             expires_at=now + VALID_FOR,
             record_id=receipt.record_id,
         )
+    return made
 
 
 def _draft(tenant: Tenant, item: Item, subject: str, value: str, at: datetime) -> Draft:

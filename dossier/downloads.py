@@ -35,14 +35,15 @@ def download(tenant: Tenant, dossier_id: UUID) -> StreamingHttpResponse:
     dossier = find_dossier(tenant, dossier_id)
     if not dossier.is_published:
         raise Http404("The dossier is not published.")
-    file = default_storage.open(dossier.file.name, "rb")
+    path = dossier.file.name or ""  # a published dossier has one
+    file = default_storage.open(path, "rb")
     try:
         _record(tenant, dossier)
     except BaseException:
         file.close()
         raise
     response = StreamingHttpResponse(_pieces(file), content_type="application/zip")
-    name = dossier.file.name.rsplit("/", 1)[-1]
+    name = path.rsplit("/", 1)[-1]
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["Content-Length"] = str(dossier.file_bytes)
     response["X-Content-Type-Options"] = "nosniff"

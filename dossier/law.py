@@ -95,16 +95,16 @@ def upstream_leaf(
                 f"(grade {entry['grade']}), so it is not printed"
             )
         return unknown(reason, as_of=as_of, origin=Origin.UPSTREAM, law=law)
-    reason = None
+    stale: str | None = None
     if register.is_stale(as_of):
-        reason = f"last checked on {register.checked_on.isoformat()}; the check is overdue"
+        stale = f"last checked on {register.checked_on.isoformat()}; the check is overdue"
     return published_upstream(
         entry["value"],
         by=maker["name"],
         url=entry["source"],
         checked_on=register.checked_on,
         grade=entry["grade"],
-        reason=reason,
+        reason=stale,
         law=law,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from django.db import models
@@ -113,7 +115,9 @@ class Dossier(TenantModel):
 
     def clean(self) -> None:
         """Refuse a period that runs backwards before the database does."""
-        if self.period_start and self.period_end and self.period_end < self.period_start:
+        start: date | None = self.period_start
+        end: date | None = self.period_end
+        if start is not None and end is not None and end < start:
             raise ValidationError({"period_end": _("The last day lies before the first.")})
 
     @property

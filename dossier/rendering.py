@@ -245,9 +245,12 @@ def _fetcher(pictures: Mapping[str, bytes]) -> Any:
             else:
                 self.refused = [*self.refused, url]
                 raise ValueError(f"A dossier fetches nothing from elsewhere: {url}")
-            return URLFetcherResponse(url, body=data, headers={"Content-Type": "image/svg+xml"})
+            return URLFetcherResponse(  # type: ignore[no-untyped-call]
+                url, body=data, headers={"Content-Type": "image/svg+xml"}
+            )
 
-    return OwnFiles(allowed_protocols=[SCHEME.rstrip(":")])
+    allowed = [SCHEME.rstrip(":")]
+    return OwnFiles(allowed_protocols=allowed)  # type: ignore[no-untyped-call]
 
 
 def static_file(name: str) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from uuid import UUID
 
 import structlog
 from django.core.exceptions import ValidationError
@@ -154,7 +155,7 @@ def _open_due(schedule: DossierSchedule, now: datetime) -> int:
     return opened
 
 
-def _waiting(now: datetime) -> list[object]:
+def _waiting(now: datetime) -> list[UUID]:
     """What no worker holds: never started, put off until now, or left by one that died."""
     rows = Dossier.unscoped.filter(  # of every organisation
         Q(state=Dossier.State.WAITING, lease_expires_at=None)

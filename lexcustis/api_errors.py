@@ -82,7 +82,7 @@ def ApiErrorMiddleware(  # noqa: N802 - Django names middleware like classes
     if iscoroutinefunction(get_response):
 
         async def asynchronous(request: HttpRequest) -> HttpResponseBase:
-            response: HttpResponseBase = await get_response(request)  # type: ignore[misc]
+            response: HttpResponseBase = await get_response(request)
             return _in_contract(request, response)
 
         return asynchronous

@@ -29,6 +29,7 @@ from lexcustis.demo_topics import FORBIDDEN, HAULIER, INSURER, Topic
 from llm import provider_settings
 from llm.chat import Wish
 from llm.models import ProviderSettings
+from orgs.changes import SYSTEM
 from orgs.members import add_member
 from orgs.models import Membership, Organisation, User
 from orgs.organisations import create_organisation
@@ -62,7 +63,11 @@ def seed(now: datetime | None = None) -> None:
 def _found(slug: str, founded: datetime) -> dict[Role, list[Tenant]]:
     """The organisation and its people by role, those of the sign-in page first."""
     organisation = create_organisation(
-        name=DEMO_ORGANISATIONS[slug], slug=slug, created_at=founded, **PROFILES[slug]
+        name=DEMO_ORGANISATIONS[slug],
+        slug=slug,
+        actor=SYSTEM,
+        created_at=founded,
+        **PROFILES[slug],
     )
     tenants: dict[Role, list[Tenant]] = {role: [] for role in Role}
     password = make_password(DEMO_PASSWORD)  # once: hashing takes its time, as it should

@@ -53,7 +53,8 @@ class QuickHandler(ASGIHandler):
             inline(LocaleMiddleware),
             inline(AuthenticationMiddleware),
         )
-        handle = convert_exception_to_response(self._get_response_async)
+        get_response: Any = self._get_response_async  # type: ignore[attr-defined]
+        handle: Any = convert_exception_to_response(get_response)
         for middleware in reversed(chain):
             handle = convert_exception_to_response(middleware(handle))
         self._middleware_chain = handle
@@ -83,7 +84,7 @@ def inline(middleware: Any) -> Callable[[Handle], Handle]:
 
 def _with_session(get_response: Handle) -> Handle:
     """Sessions, saved in a thread in the rare case that a call changed one."""
-    hooks = SessionMiddleware(get_response)  # type: ignore[arg-type]
+    hooks = SessionMiddleware(get_response)
 
     async def handle(request: HttpRequest) -> HttpResponseBase:
         hooks.process_request(request)

@@ -17,7 +17,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
-class StaticFilesMiddleware(WhiteNoiseMiddleware):
+class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]
     """WhiteNoise for ASGI: a file is read whole in a thread, anything else passes through."""
 
     async_capable = True
@@ -64,7 +64,7 @@ class HashedFiles(ManifestStaticFilesStorage):
     support_js_module_import_aggregation = True
 
 
-class CompressedHashedFiles(CompressedManifestStaticFilesStorage):
+class CompressedHashedFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     """The same, with compressed copies beside the files."""
 
     support_js_module_import_aggregation = True

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Query, Router
+from ninja import P, QueryEx, Router
 
 from llm import chat, conversations, exports, routing
 from llm.events import ChatScript, EventStream, ending, started
@@ -66,8 +66,8 @@ def providers(request: HttpRequest) -> Any:
 @router.get("/conversations", response=ConversationList, summary="List conversations")
 def list_conversations(
     request: HttpRequest,
-    search: str = Query("", max_length=200, description="Looked for in titles."),
-    before: str = Query("", max_length=100, description="`next` of the page before."),
+    search: QueryEx[str, P(max_length=200, description="Looked for in titles.")] = "",
+    before: QueryEx[str, P(max_length=100, description="`next` of the page before.")] = "",
     archived: bool = False,
 ) -> Any:
     """Your own conversations, newest first."""
@@ -113,7 +113,7 @@ def change_conversation(
 def export_conversation(
     request: HttpRequest,
     conversation_id: UUID,
-    form: Literal["markdown", "json"] = Query("markdown", alias="format"),
+    form: QueryEx[Literal["markdown", "json"], P(alias="format")] = "markdown",
 ) -> HttpResponse:
     """The conversation as a file, every answer marked as AI-generated."""
     conversation = conversations.read(tenant_of_call(request), conversation_id)

@@ -75,7 +75,7 @@ class EventStream(StreamingHttpResponse):
         if pump.requested is not None:
             self["Lexcustis-Record"] = pump.requested.header
 
-    def __aiter__(self) -> Events:  # type: ignore[override]
+    def __aiter__(self) -> Events:
         """The events themselves: nothing between them and the server."""
         return self._events
 

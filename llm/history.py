@@ -143,7 +143,9 @@ def _sent(
     messages: list[ChatMessage] = []
     links: list[Link] = []
     for row in path:
-        text = texts.get((row.record_id, row.slot)) if row.record_id else None
+        if row.record_id is None:
+            continue
+        text = texts.get((row.record_id, row.slot))
         if text:
             messages.append(ChatMessage(row.role, text.decode(errors="replace")))
             links.append(Link(row.record_id, "context"))

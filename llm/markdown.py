@@ -84,7 +84,7 @@ def _parser() -> MarkdownIt:
     # Table cells carry their alignment as a style, which the policy forbids: a plain attribute.
     for name in ("th_open", "td_open"):
         markdown.add_render_rule(name, _cell)
-    markdown.validateLink = is_allowed_link  # type: ignore[method-assign]
+    markdown.validateLink = is_allowed_link  # type: ignore[method-assign,assignment]
     return markdown
 
 

@@ -146,7 +146,7 @@ def configuration_of(row: ProviderSettings, *, with_key: bool = True) -> Configu
     """What an adapter for *row* is made from. Raises :class:`registry.UnknownVendor`."""
     key = ""
     if with_key and row.key:
-        key = vault.unseal(row.organisation_id, row.key, place=_place(row)).decode()
+        key = vault.unseal(row.organisation_id, bytes(row.key), place=_place(row)).decode()
     return Configuration(
         vendor=registry.vendor(row.vendor),
         identity=str(row.pk),

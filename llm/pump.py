@@ -150,7 +150,8 @@ class Pump:
             raise
 
     async def _call_provider(self) -> Outcome:
-        state, error = State.COMPLETED, None
+        state = State.COMPLETED
+        error: Exception | None = None
         try:
             await self._listen()
         except asyncio.CancelledError:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from orgs.auth import choose_organisation, tenant_required
+from orgs.auth import choose_organisation, tenant_of_session, tenant_required
 from orgs.forms import KeyForm
 from orgs.keys import create_key, revoke_key
 from orgs.models import ApiKey
@@ -31,9 +31,9 @@ def home(request: HttpRequest) -> HttpResponse:
     user = request.user
     if not user.is_authenticated:
         return redirect("account_login")
-    tenant = tenant_of_page(request)
+    tenant = tenant_of_session(request)
     # The instance's operator may be a member of no organisation.
-    works_in_admin = tenant.role in ADMIN_ROLES if tenant else user.is_superuser
+    works_in_admin = tenant.role in ADMIN_ROLES if tenant is not None else user.is_superuser
     return redirect("admin:index" if works_in_admin else "chat")
 
 

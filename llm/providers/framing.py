@@ -13,16 +13,16 @@ from llm.providers.errors import BadResponse
 
 MAX_EVENT_BYTES = 4 * 1024 * 1024
 
-_Item_co = TypeVar("_Item_co", covariant=True)
+_Item = TypeVar("_Item")
 
 
-class Framing(Protocol[_Item_co]):
+class Framing(Protocol[_Item]):
     """Something that turns pieces of bytes into items."""
 
-    def feed(self, piece: bytes) -> list[_Item_co]:
+    def feed(self, piece: bytes) -> list[_Item]:
         """The items that *piece* completes."""
 
-    def finish(self) -> list[_Item_co]:
+    def finish(self) -> list[_Item]:
         """The items that the end of the stream completes."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 _WORD = re.compile(r"[^\W\d_][\w'-]{3,}")
@@ -107,7 +107,7 @@ def _chooser(seed: str) -> Any:
     return choose
 
 
-def _opening(topics: list[str], choose: Any, turn: int) -> str:
+def _opening(topics: list[str], choose: Callable[[list[str]], str], turn: int) -> str:
     subject = f"**{topics[0]}** and **{topics[1]}**"
     if turn > 1:
         return choose(
@@ -115,14 +115,14 @@ def _opening(topics: list[str], choose: Any, turn: int) -> str:
                 f"To go on from there, with {subject}:",
                 f"Good follow-up. What changes for {subject}:",
             ]
-        )  # type: ignore[no-any-return]
+        )
     return choose(
         [
             f"Here is a first look at {subject}.",
             f"Let us take {subject} one at a time.",
             f"In short: {subject} belong together, and the order matters.",
         ]
-    )  # type: ignore[no-any-return]
+    )
 
 
 def _points(topics: list[str], choose: Any) -> str:
