@@ -28,7 +28,7 @@ from dossier.leaves import moment
 from dossier.material import Material
 from dossier.models import Dossier, Kind
 from dossier.rendering import Attachment, Renderer, printout
-from dossier.sections import data_flow, logbook, upstream
+from dossier.sections import data_flow, logbook, people, upstream
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold; the true dates are inside
 VERIFIER = Path(audit.__file__).with_name("verifier.py")
@@ -113,6 +113,9 @@ def _manifests(material: Material) -> dict[str, bytes]:
         files["data_flow_manifest.json"] = _part(
             material, "data_flow_manifest", data_flow.statement(material)
         )
+    if kind is Kind.FULL:
+        files["incidents.json"] = _part(material, "incidents", people.incidents(material))
+        files["oversight.json"] = _part(material, "oversight", people.oversight(material))
     return {name: to_json(content) for name, content in sorted(files.items())}
 
 
@@ -164,6 +167,8 @@ def _purpose(name: str) -> str:
         "metrics.json": "Usage statistics of the period",
         "provider_manifest.json": "Models called, and what their makers publish",
         "data_flow_manifest.json": "Where text was sent",
+        "incidents.json": "Incidents recorded in the period",
+        "oversight.json": "Reviews and stops recorded in the period",
     }.get(name, "The whole dossier as data")
 
 

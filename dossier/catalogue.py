@@ -298,6 +298,93 @@ _ITEMS = (
         "Who can read content, who can erase it, who holds the signing key.",
         "Compliance officer by break-glass; erasure by two persons; key with the IT manager.",
     ),
+    # -- Section 12: oversight
+    Item(
+        "oversight.persons",
+        "Persons who oversee",
+        ("AI Act 14", "AI Act 26(2)"),
+        "Roles, competence, authority to stop or overrule, and the hours they are there.",
+        "Compliance officer and deputy, trained in May 2026, may pause the system, office hours.",
+    ),
+    # -- Section 13: transparency
+    Item(
+        "transparency.notice",
+        "Where people learn that they use an AI system",
+        ("AI Act 50(1)", "AI Act 50(5)"),
+        "Where the notice is shown, in which languages, and the check of its accessibility.",
+        "Above every chat, in German and English; checked with a screen reader on 4 May 2026.",
+    ),
+    Item(
+        "transparency.marking",
+        "Marking of generated content",
+        ("AI Act 50(2)",),
+        "The mechanism of machine-readable marking, whether the model provider's marks are kept, "
+        "and since when the system is in use.",
+        "Answers are passed on unchanged; a marking of our own does not exist yet.",
+    ),
+    Item(
+        "transparency.published_text",
+        "Published text and deep fakes",
+        ("AI Act 50(4)",),
+        "Whether text on matters of public interest, or deep fakes, are published, and who holds "
+        "editorial responsibility.",
+        "Nothing generated is published without review by the press office.",
+    ),
+    Item(
+        "transparency.data_subjects",
+        "Information of data subjects and workers",
+        ("GDPR 13", "GDPR 14", "AI Act 26(7)"),
+        "Privacy notice with version and date; information of workers and their representatives.",
+        "Privacy notice, version 5, 2 May 2026; works agreement of 2 May 2026.",
+    ),
+    # -- Section 15: explanation and complaints
+    Item(
+        "complaints.channel",
+        "Channel for explanations and complaints",
+        ("AI Act 85", "AI Act 86", "GDPR 15", "GDPR 22"),
+        "Where people can ask for an explanation or complain, and how many did in the period.",
+        "ai@acme.example; two requests in October 2026, both answered within ten days.",
+    ),
+    # -- Section 16: accuracy, robustness, cybersecurity
+    Item(
+        "accuracy.tests",
+        "Own tests of accuracy and robustness",
+        ("AI Act 15",),
+        "Tests of the system by the organisation itself: date, tool, result. What a model's maker "
+        "measured is not a test of this system.",
+        "30 typical questions, 12 June 2026, 27 answered correctly.",
+    ),
+    Item(
+        "accuracy.security",
+        "Security of the system",
+        ("GDPR 32", "AI Act 15(5)"),
+        "Penetration test, handling of vulnerabilities, with dates and references.",
+        "Penetration test of 3 March 2026, report PT-2026-02, findings closed.",
+    ),
+    # -- Section 17: impact assessments
+    Item(
+        "assessment.fria",
+        "Fundamental rights impact assessment",
+        ("AI Act 27",),
+        "Owed by listed deployers of high-risk systems: needed or not, with the reason.",
+        "Not needed: neither a public body nor a listed use.",
+    ),
+    # -- Section 18: monitoring, quality, risk
+    Item(
+        "monitoring.documents",
+        "Risk management, quality, monitoring after placing on the market",
+        ("AI Act 9", "AI Act 17", "AI Act 72"),
+        "References and dates of the documents.",
+        "Risk file RF-7 of 1 June 2026.",
+    ),
+    # -- Section 19: registration
+    Item(
+        "registration.entry",
+        "Entry in the EU database",
+        ("AI Act 49", "AI Act 71"),
+        "Whether an entry is required, with the reason, and its number.",
+        "Not required on the declared classification.",
+    ),
     # -- Section 20: literacy
     Item(
         "literacy.measures",

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -25,6 +26,8 @@ from dossier.periods import Period
 from llm.models import Inference, ProviderSettings
 
 ENDINGS = tuple(state for state in Inference.State.values if state != Inference.State.STARTED)
+CHANGE_SUBJECTS = frozenset({"provider", "organisation", "policy"})
+MOST_CHANGES = 40  # printed one by one; the others are counted and stand in the bundle
 FEW_PEOPLE = 5  # below this a number of people is not printed: it would point at somebody
 
 
@@ -84,6 +87,7 @@ class Collected:
     first_record: tuple[str, datetime] | None
     last_record: tuple[str, datetime] | None
     calls_by_day: tuple[tuple[date, str, int], ...]
+    changes: tuple[tuple[datetime, str, str], ...]
     settings: tuple[Settings, ...]
 
     @property
@@ -146,6 +150,7 @@ def collect(organisation_id: UUID, period: Period, as_of: datetime) -> Collected
         first_record=_edge(records, "at", "record_id"),
         last_record=_edge(records, "-at", "-record_id"),
         calls_by_day=_calls_by_day(inferences, period.zone),
+        changes=_changes(records),
         settings=tuple(_settings(organisation_id)),
     )
 
@@ -176,7 +181,8 @@ def _uses(inferences: QuerySet[Inference], as_of: datetime) -> Iterator[Use]:
         .order_by("provider_name", "requested_model", "data_region")
     )
     for row in groups.iterator():
-        endings = {state: row[f"n_{state}"] for state in ENDINGS}
+        counts: dict[str, Any] = dict(row)
+        endings = {state: counts[f"n_{state}"] for state in ENDINGS}
         yield Use(
             provider=row["provider_name"],
             model=row["requested_model"],
@@ -205,6 +211,14 @@ def _kinds(records: QuerySet[RecordIndex]) -> dict[str, int]:
 def _edge(records: QuerySet[RecordIndex], *order: str) -> tuple[str, datetime] | None:
     row = records.order_by(*order).values_list("record_id", "at").first()
     return (str(row[0]), row[1]) if row else None
+
+
+def _changes(records: QuerySet[RecordIndex]) -> tuple[tuple[datetime, str, str], ...]:
+    """The first changes of settings and policy: time, kind, record. All are counted by kind."""
+    kinds = [kind.value for kind in Kind if kind.subject in CHANGE_SUBJECTS]
+    rows = records.filter(kind__in=kinds).order_by("at", "record_id")
+    found = rows.values_list("at", "kind", "record_id")[:MOST_CHANGES]
+    return tuple((at, kind, str(record_id)) for at, kind, record_id in found)
 
 
 def _calls_by_day(inferences: QuerySet[Inference], zone: str) -> tuple[tuple[date, str, int], ...]:

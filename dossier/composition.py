@@ -10,7 +10,16 @@ from dossier.law import LAW_VERSION
 from dossier.leaves import moment
 from dossier.material import Material
 from dossier.models import Kind
-from dossier.sections import closing, data_flow, logbook, opening, upstream
+from dossier.sections import (
+    closing,
+    data_flow,
+    logbook,
+    obligations,
+    opening,
+    people,
+    provider_duties,
+    upstream,
+)
 
 Writer = Callable[[Material], Section]
 
@@ -49,6 +58,7 @@ SECTIONS: dict[Kind, tuple[Writer, ...]] = {
         opening.role,
         opening.system,
         opening.risk,
+        obligations.matrix,
         upstream.register,
         upstream.requests,
         upstream.modification,
@@ -56,6 +66,17 @@ SECTIONS: dict[Kind, tuple[Writer, ...]] = {
         logbook.logging_statement,
         logbook.integrity,
         logbook.usage,
+        people.oversight,
+        people.transparency,
+        people.incidents,
+        people.complaints,
+        people.accuracy,
+        people.assessments,
+        provider_duties.monitoring,
+        provider_duties.registration,
+        people.literacy,
+        provider_duties.changes,
+        provider_duties.annex_iv,
     ),
 }
 

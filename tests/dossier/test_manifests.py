@@ -67,7 +67,16 @@ def leaves(manifest: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     [
         (Kind.ART53, {"art53_manifest.json", "provider_manifest.json"}),
         (Kind.ART10, {"art10_manifest.json", "data_flow_manifest.json"}),
-        (Kind.FULL, {"full_manifest.json", "provider_manifest.json", "data_flow_manifest.json"}),
+        (
+            Kind.FULL,
+            {
+                "full_manifest.json",
+                "provider_manifest.json",
+                "data_flow_manifest.json",
+                "incidents.json",
+                "oversight.json",
+            },
+        ),
     ],
 )
 def test_each_kind_has_its_files_and_every_file_fits_its_schema(
@@ -225,6 +234,62 @@ def test_article_10_is_said_not_to_apply_yet(cast: Cast, tmp_path: Path) -> None
     leaf = blocks[0]["fields"]["applicability"]
     assert leaf["state"] == "NOT_YET_APPLICABLE"
     assert "2 December 2027" in leaf["reason"]
+
+
+def test_the_full_dossier_has_every_section_of_the_specification(cast, tmp_path) -> None:
+    manifest = members(cast, Kind.FULL, tmp_path)["full_manifest.json"]
+    assert [int(part["number"]) for part in manifest["sections"]] == list(range(26))
+
+
+def obligations(cast: Cast, folder: Path) -> dict[str, dict[str, Any]]:
+    manifest = members(cast, Kind.FULL, folder)["full_manifest.json"]
+    return section(manifest, "4")["blocks"][0]["fields"]
+
+
+def test_duties_depend_on_the_role_and_are_never_said_to_be_met(cast, tmp_path) -> None:
+    fields = obligations(cast, tmp_path)
+    assert len(fields) == 64
+    assert fields["aia_26_2"]["value"] == "depends on section 1"
+    assert fields["aia_53_1d"]["value"] == "addressed to others"
+    assert fields["gdpr_30"]["state"] == "UNKNOWN"  # grade K is not printed as fact
+
+
+def test_a_deployers_duties_apply_now_or_later_by_their_dates(cast, tmp_path) -> None:
+    declare(cast.olivia, key="role.role", value="deployer")
+    fields = obligations(cast, tmp_path)
+    assert fields["aia_4_1"]["value"] == "applies"
+    assert fields["aia_26_2"]["value"] == "later"
+    assert "2 December 2027" in fields["aia_26_2"]["reason"]
+    assert fields["aia_9"]["value"] == "addressed to others"
+    assert fields["aia_86_1"]["value"] == "disputed"
+    values = {leaf["value"] for leaf in fields.values() if leaf["value"]}
+    assert values <= {"applies", "later", "addressed to others", "disputed", "depends on section 3"}
+
+
+def test_none_recorded_is_not_none_occurred(cast: Cast, tmp_path: Path) -> None:
+    found = members(cast, Kind.FULL, tmp_path)["incidents.json"]
+    opened = found["section"]["blocks"][0]["fields"]["opened"]
+    assert opened["value"] == 0
+    assert "no incident was recorded" in opened["reason"]
+    assert "coverage" in opened["reason"]
+
+
+def test_what_a_role_excludes_names_who_decided(cast: Cast, tmp_path: Path) -> None:
+    declare(cast.olivia, key="role.role", value="deployer")
+    manifest = members(cast, Kind.FULL, tmp_path)["full_manifest.json"]
+    leaf = section(manifest, "18")["blocks"][0]["fields"]["documents"]
+    assert leaf["state"] == "NOT_APPLICABLE"
+    assert leaf["evidence"][0]["decided_by"].startswith("Olivia")
+
+
+def test_a_version_that_changed_under_the_same_name_is_noticed(cast, tmp_path) -> None:
+    call(cast.max, NOON, answered_by="mistral-large-2411")
+    call(cast.max, NOON + timedelta(days=1), answered_by="mistral-large-2512")
+    manifest = members(cast, Kind.FULL, tmp_path)["full_manifest.json"]
+    versions = next(b for b in section(manifest, "21")["blocks"] if b["key"] == "versions")
+    leaf = versions["fields"]["versions_1"]
+    assert leaf["value"] == ["mistral-large-2411", "mistral-large-2512"]
+    assert "more than one version" in leaf["reason"]
 
 
 def test_a_small_number_of_people_is_not_printed(cast: Cast, tmp_path: Path) -> None:

@@ -1,0 +1,93 @@
+"""Section 4: which duties exist, for whom, from when. Nothing here says that one is met."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from dossier.document import Block, Row, Section
+from dossier.law import PRINTABLE_GRADES, facts
+from dossier.leaves import Leaf, Origin, unknown
+from dossier.material import Material
+
+# The letters of the register: D deployer, P provider of a system, G and GS providers of models.
+ACTORS = {
+    "deployer": {"D"},
+    "provider of the AI system": {"P"},
+    "provider of the AI system, downstream of a general-purpose model": {"P"},
+    "provider of a general-purpose AI model": {"G", "GS"},
+    "importer": set[str](),
+    "distributor": set[str](),
+}
+
+
+def matrix(material: Material) -> Section:
+    """Section 4: every obligation on file, read against the declared role and the date."""
+    rows = tuple(
+        Row(row["id"].lower().replace("-", "_"), _label(row), _status(material, row))
+        for row in facts("obligations").rows
+    )
+    return Section(
+        "4",
+        "obligations",
+        "Obligation matrix",
+        "AI Act Art. 113 and Art. 111 as amended: what applies, later, to others, or is disputed.",
+        (
+            (
+                "Read against the role declared in section 1. That a duty applies says nothing "
+                "about whether it is met. The rules for high-risk systems apply from 2 December "
+                "2027 (Annex III) and 2 August 2028 (Annex I)."
+            ),
+        ),
+        (Block("matrix", "Obligations", rows, layout="checklist"),),
+    )
+
+
+def _label(row: dict[str, Any]) -> str:
+    article = str(row["art"])
+    name = article if article.startswith("GDPR") else f"AI Act {article}"
+    paragraph = "" if row["para"] in ("-", "all") else f", {row['para']}"
+    return f"{name}{paragraph}  {row['duty']}"
+
+
+def _status(material: Material, row: dict[str, Any]) -> Leaf:
+    law = (f"{row['art']} {row['para']}",)
+    if row["grade"] not in PRINTABLE_GRADES:
+        return unknown(
+            "the text was not opened again for this version of the software; see the regulation",
+            as_of=material.as_of,
+            origin=Origin.COMPUTED,
+            law=law,
+        )
+    value, reason = _reading(row, material.role, material.as_of.date())
+    return material.counted(
+        value,
+        "obligation-status",
+        over=f"register of obligations of {facts('obligations').checked_on}, declared role",
+        reason=reason,
+        law=law,
+    )
+
+
+def _reading(row: dict[str, Any], role: str | None, day: date) -> tuple[str, str | None]:
+    """The status, and why."""
+    if row["now"] == "upstream":
+        return "addressed to others", "the provider of the general-purpose AI model"
+    if role is None:
+        return "depends on section 1", "the role is not determined"
+    if not ACTORS[role] & set(row["actor"]):
+        return "addressed to others", "not to the declared role"
+    if row["now"] == "disputed":
+        return "disputed", "formally applicable; it presupposes rules that apply later"
+    return _by_date(row, day)
+
+
+def _by_date(row: dict[str, Any], day: date) -> tuple[str, str | None]:
+    starts = [date.fromisoformat(text) for text in str(row["from"]).split("|")]
+    if day < starts[0]:
+        when = " and ".join(f"{start.day} {start:%B %Y}" for start in starts)
+        scope = ", for high-risk systems only" if row["high_risk_only"] else ""
+        return "later", f"from {when}{scope}"
+    if row["high_risk_only"]:
+        return "depends on section 3", "for high-risk systems only"
+    return "applies", None

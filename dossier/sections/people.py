@@ -1,0 +1,249 @@
+"""Sections 12 to 15 and 20: oversight, transparency, incidents, complaints, literacy."""
+
+from __future__ import annotations
+
+from dossier.catalogue import CATALOGUE
+from dossier.document import Block, Row, Section
+from dossier.law import facts
+from dossier.leaves import Leaf, published_upstream, unknown
+from dossier.material import Material
+from dossier.sections.opening import role_notice
+
+REVIEWS = ("accepted", "modified", "rejected")
+_PER_CENT = 100
+
+
+def oversight(material: Material) -> Section:
+    """Section 12: who oversees, and what they did, with the signs of mere clicking too."""
+    counts = material.collected.kinds
+    reviews = {name: counts.get(f"oversight.{name}", 0) for name in REVIEWS}
+    done = sum(reviews.values())
+    completed = material.collected.totals()["completed"]
+    rows = [
+        Row(name, f"Answers {name}", material.counted(count, "count-records"))
+        for name, count in reviews.items()
+    ]
+    rows += [
+        Row(
+            "review_rate", "Share of completed answers reviewed", _share(material, done, completed)
+        ),
+        Row(
+            "override_rate",
+            "Share of reviews that changed or rejected",
+            _share(material, reviews["modified"] + reviews["rejected"], done),
+        ),
+        Row(
+            "stopped",
+            "Answers stopped by the user",
+            material.counted(material.collected.totals()["stopped"], "count-endings"),
+        ),
+        Row(
+            "paused",
+            "Times the organisation stopped all use",
+            material.counted(counts.get("organisation.paused", 0), "count-records"),
+        ),
+    ]
+    return Section(
+        "12",
+        "oversight",
+        "Human oversight",
+        "AI Act Art. 14 (provider) and Art. 26(2) (deployer): high-risk systems, from 2 December "
+        "2027 and 2 August 2028. Voluntary today.",
+        (
+            (
+                "A review is a recorded decision of a person. A high share that changes nothing, "
+                "or none at all, is printed as it is."
+            ),
+        ),
+        (
+            Block(
+                "persons",
+                "Persons",
+                (
+                    Row(
+                        "persons",
+                        "Persons who oversee",
+                        material.declarations.leaf("oversight.persons"),
+                    ),
+                ),
+            ),
+            Block("acts", "Recorded acts", tuple(rows), layout="checklist"),
+        ),
+    )
+
+
+def _share(material: Material, part: int, whole: int) -> Leaf:
+    if not whole:
+        return material.counted("nothing to divide by", "share")
+    return material.counted(f"{part} of {whole} ({part * _PER_CENT / whole:.1f} %)", "share")
+
+
+def transparency(material: Material) -> Section:
+    """Section 13: what people are told."""
+    leaf = material.declarations.leaf
+    return Section(
+        "13",
+        "transparency",
+        "Transparency",
+        "AI Act Art. 50(1), (2), (5) (provider), Art. 50(3), (4) (deployer): apply since 2 August "
+        "2026; Art. 26(7), (11) for high-risk systems later. GDPR Arts 13 and 14 now.",
+        (
+            (
+                "A line of text is no machine-readable marking, and a log is no substitute for one "
+                "(Art. 50(2))."
+            ),
+        ),
+        (
+            Block(
+                "notice",
+                "Notice",
+                (
+                    Row(
+                        "text",
+                        "Text shown above every chat",
+                        material.recorded(
+                            material.subject.notice, material.organisation(), law=("AI Act 50(1)",)
+                        ),
+                    ),
+                    Row("places", "Where it is shown", leaf("transparency.notice")),
+                    Row("marking", "Marking of generated content", leaf("transparency.marking")),
+                    Row(
+                        "published",
+                        "Published text, deep fakes",
+                        leaf("transparency.published_text"),
+                    ),
+                    Row("subjects", "Data subjects, workers", leaf("transparency.data_subjects")),
+                ),
+            ),
+        ),
+    )
+
+
+def incidents(material: Material) -> Section:
+    """Section 14: what was recorded. That nothing was recorded is not that nothing occurred."""
+    counts = material.collected.kinds
+    opened = counts.get("incident.opened", 0)
+    reason = None
+    if not opened:
+        reason = (
+            "no incident was recorded in the period (monitoring coverage: calls through this "
+            "system and reports entered in it)"
+        )
+    register = facts("incident_clocks")
+    clocks = tuple(
+        Row(
+            row["case"].strip("0123456789()").strip("_") or "other",
+            row["case"].replace("_", " "),
+            published_upstream(
+                f"at the latest {row['max_days']} days after awareness; trigger: {row['trigger']}",
+                by="Regulation (EU) 2024/1689",
+                url=row["url"],
+                checked_on=register.checked_on,
+                grade=row["grade"],
+                law=(f"AI Act {row['law']}",),
+            ),
+        )
+        for row in register.rows
+    )
+    return Section(
+        "14",
+        "incidents",
+        "Incidents",
+        "AI Act Art. 73 (provider of a high-risk system), Art. 26(5) (deployer: inform the "
+        "provider first), Art. 55(1)(c) (provider of a model). For a chat that is not high-risk "
+        "Art. 73 does not apply; a record is kept anyway. GDPR Arts 33 and 34 run beside it.",
+        (*role_notice(material),),
+        (
+            Block(
+                "register",
+                "Recorded in the period",
+                (
+                    Row(
+                        "opened", "Opened", material.counted(opened, "count-records", reason=reason)
+                    ),
+                    *(
+                        Row(
+                            name,
+                            name.capitalize(),
+                            material.counted(counts.get(f"incident.{name}", 0), "count-records"),
+                        )
+                        for name in ("updated", "reported", "closed")
+                    ),
+                ),
+                layout="checklist",
+            ),
+            Block(
+                "clocks",
+                "Longest times to report",
+                clocks,
+                note="Each stands behind “immediately”. The shortest that fits counts.",
+            ),
+        ),
+    )
+
+
+def complaints(material: Material) -> Section:
+    """Section 15: explanation and complaints."""
+    return _declared(
+        material,
+        "15",
+        key="complaints",
+        title="Explanation and complaints",
+        law="AI Act Arts 85 and 86 (Annex III systems; formally since 2 August 2026); "
+        "GDPR Arts 12, 15, 22 (now).",
+        fields={"channel": "complaints.channel"},
+    )
+
+
+def literacy(material: Material) -> Section:
+    """Section 20: a duty that applies now, to providers and deployers."""
+    return _declared(
+        material,
+        "20",
+        key="literacy",
+        title="AI literacy",
+        law="AI Act Art. 4(1), as replaced in 2026: providers and deployers, applies now. Measures "
+        "are owed, no level of any person.",
+        fields={"measures": "literacy.measures"},
+    )
+
+
+def _declared(
+    material: Material, number: str, *, key: str, title: str, law: str, fields: dict[str, str]
+) -> Section:
+    rows = tuple(
+        Row(name, CATALOGUE[declaration].label, material.declarations.leaf(declaration))
+        for name, declaration in fields.items()
+    )
+    return Section(
+        number, key, title, law, role_notice(material), (Block(key, "As declared", rows),)
+    )
+
+
+def accuracy(material: Material) -> Section:
+    """Section 16: own tests; what model makers measured is not one."""
+    return _declared(
+        material,
+        "16",
+        key="accuracy",
+        title="Accuracy, robustness, cybersecurity",
+        law="AI Act Art. 15 (provider of a high-risk system, later); GDPR Art. 32 (now).",
+        fields={"tests": "accuracy.tests", "security": "accuracy.security"},
+    )
+
+
+def assessments(material: Material) -> Section:
+    """Section 17: impact assessments."""
+    return _declared(
+        material,
+        "17",
+        key="assessments",
+        title="Impact assessments",
+        law="GDPR Art. 35 (now); AI Act Art. 27 (listed deployers of high-risk systems, later).",
+        fields={"dpia": "data.dpia", "fria": "assessment.fria"},
+    )
+
+
+def unanswered_role(material: Material, law: tuple[str, ...]) -> Leaf:
+    """What stands where a rule hangs on a role that nobody has determined."""
+    return unknown("the role is not determined (section 1)", as_of=material.as_of, law=law)

@@ -1,0 +1,142 @@
+"""Sections 18, 19, 21 and 22: duties of providers, registration, changes, Annex IV."""
+
+from __future__ import annotations
+
+from dossier.collect import CHANGE_SUBJECTS, MOST_CHANGES
+from dossier.document import Block, Row, Section
+from dossier.leaves import Leaf, not_applicable
+from dossier.material import Material
+from dossier.sections.opening import role_notice
+from dossier.sections.people import unanswered_role
+
+ANNEX_IV = (
+    "General description",
+    "Elements and development",
+    "Monitoring, functioning and control",
+    "Appropriateness of performance metrics",
+    "Risk management system",
+    "Relevant changes over the lifecycle",
+    "Standards applied",
+    "EU declaration of conformity",
+    "Evaluation after placing on the market",
+)
+
+
+def _of_provider(material: Material, key: str, law: tuple[str, ...]) -> Leaf:
+    """A declaration where there is one; else what the declared role makes of the question."""
+    declared = material.declarations.leaf(key)
+    if declared.value is not None:
+        return declared
+    if material.role is None:
+        return unanswered_role(material, law)
+    if material.role == "deployer":
+        return _by_role(material, law)
+    return declared
+
+
+def _by_role(material: Material, law: tuple[str, ...]) -> Leaf:
+    row = material.declarations.find("role.role")
+    who = f"{row.declared_name} ({row.declared_role}), by the declared role" if row else "nobody"
+    return not_applicable(
+        rule=law[0],
+        reason="addressed to the provider of a high-risk AI system; the declared role is deployer",
+        decided_by=who,
+        as_of=material.as_of,
+        law=law,
+    )
+
+
+def monitoring(material: Material) -> Section:
+    """Section 18: risk management, quality management, monitoring."""
+    law = ("AI Act 9", "AI Act 17", "AI Act 72")
+    leaf = _of_provider(material, "monitoring.documents", law)
+    return Section(
+        "18",
+        "monitoring",
+        "Monitoring after placing on the market, quality, risk management",
+        "AI Act Arts 9, 17, 72 (addressee: the provider of a high-risk system; later).",
+        role_notice(material),
+        (Block("documents", "Documents", (Row("documents", "References", leaf),)),),
+    )
+
+
+def registration(material: Material) -> Section:
+    """Section 19: the EU database."""
+    leaf = material.declarations.leaf("registration.entry")
+    return Section(
+        "19",
+        "registration",
+        "Registration",
+        "AI Act Arts 49 and 71, Annex VIII: high-risk systems of providers and of public "
+        "deployers. The date from which it bites in practice is disputed.",
+        role_notice(material),
+        (Block("entry", "EU database", (Row("entry", "Entry", leaf),)),),
+    )
+
+
+def changes(material: Material) -> Section:
+    """Section 21: what was changed, and versions of models that changed silently."""
+    data = material.collected
+    counts = {k: n for k, n in data.kinds.items() if k.partition(".")[0] in CHANGE_SUBJECTS}
+    total = sum(counts.values())
+    rows = [
+        Row(
+            f"change_{number}",
+            kind,
+            material.recorded(f"{at:%Y-%m-%d %H:%M:%S} UTC", {"type": "record", "id": record_id}),
+        )
+        for number, (at, kind, record_id) in enumerate(data.changes, start=1)
+    ]
+    more = f"the first {MOST_CHANGES} are listed" if total > len(rows) else None
+    rows.insert(
+        0, Row("total", "Recorded changes", material.counted(total, "count-records", reason=more))
+    )
+    versions = [
+        Row(
+            f"versions_{number}",
+            f"{use.model}, through {use.provider}",
+            material.counted(
+                list(use.response_models) or "no version named",
+                "versions-that-answered",
+                reason="more than one version answered under the same name"
+                if len(use.response_models) > 1
+                else None,
+            ),
+        )
+        for number, use in enumerate(data.uses, start=1)
+    ]
+    blocks = [Block("settings", "Settings and policy", tuple(rows))]
+    if versions:
+        blocks.append(Block("versions", "Versions of models that answered", tuple(versions)))
+    return Section(
+        "21",
+        "changes",
+        "Change history",
+        "AI Act Annex IV point 6, Art. 3(23), Art. 26(1).",
+        (),
+        tuple(blocks),
+    )
+
+
+def annex_iv(material: Material) -> Section:
+    """Section 22: a map of Annex IV, for providers of high-risk systems alone."""
+    law = ("AI Act 11", "AI Act 18")
+    if material.role is None:
+        rows: tuple[Row, ...] = (Row("annex_iv", "Documentation", unanswered_role(material, law)),)
+    elif material.role == "deployer":
+        rows = (Row("annex_iv", "Documentation", _by_role(material, law)),)
+    else:
+        leaf = material.declarations.leaf("monitoring.documents")
+        rows = tuple(
+            Row(f"point_{number}", f"{number}  {title}", leaf)
+            for number, title in enumerate(ANNEX_IV, start=1)
+        )
+    return Section(
+        "22",
+        "annex_iv",
+        "Map of Annex IV",
+        "AI Act Art. 11, Annex IV, Art. 18 (ten years for this document, not for logs): addressee "
+        "is the provider of a high-risk system; later.",
+        (),
+        (Block("points", "Points of Annex IV", rows),),
+    )
