@@ -8,7 +8,7 @@ SOURCES := $(APPS) tests benchmarks manage.py
 JOBS ?= 2
 ARGS ?=
 ONLY ?=
-SCALE ?= 1
+SCALE ?= ci
 # Checks run in the demo's mode: they need no secrets.
 DEMO := LEXCUSTIS_DEMO=1
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes -q --no-header
@@ -51,7 +51,7 @@ suite: install-dev
 prove: install-dev  ## Only the tests that try to break the promises P1 to P9
 	@$(BIN)/python -m pytest -m promise $(ARGS)
 
-bench: install-dev  ## Measure (ONLY=name, SCALE=1); the figures of docs/proofs.md
+bench: install-dev  ## Measure (ONLY=name, SCALE=ci or full); the figures of docs/proofs.md
 	@$(BIN)/python -m benchmarks --scale $(SCALE) $(ONLY)
 
 lock: install-dev  ## Write requirements*.txt anew from the .in files, with hashes
