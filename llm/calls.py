@@ -29,11 +29,22 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
 class Refused(Exception):
     """The organisation's own rules do not allow the call. The message says which rule."""
 
-    def __init__(self, code: str, message: str, *, status: int = 403) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        status: int = 403,
+        provider_name: str = "",
+        region: str = "",
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.status = status
+        # The provider that was refused, where one was: the log says what did not get a byte.
+        self.provider_name = provider_name
+        self.region = region
 
 
 class CallFailed(Exception):
@@ -119,7 +130,9 @@ class Call:
     @property
     def region(self) -> str:
         """The region that the provider is declared to process in."""
-        return self.route.region if self.route else ""
+        if self.route:
+            return self.route.region
+        return self.refusal.region if self.refusal else ""
 
     @property
     def provider_label(self) -> str:
@@ -129,7 +142,9 @@ class Call:
     @property
     def provider_name(self) -> str:
         """The provider as it is recorded."""
-        return self.route.provider.provider_name if self.route else ""
+        if self.route:
+            return self.route.provider.provider_name
+        return self.refusal.provider_name if self.refusal else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,4 +30,10 @@ def decide(tenant: Tenant, asked: Asked) -> tuple[Route | None, Refused | None]:
     except NoRoute as error:
         if error.code == "provider_unknown":
             raise Http404 from error
-        return None, Refused(error.code, error.message, status=_STATUS.get(error.code, 403))
+        return None, Refused(
+            error.code,
+            error.message,
+            status=_STATUS.get(error.code, 403),
+            provider_name=error.provider_name,
+            region=error.region,
+        )

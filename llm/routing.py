@@ -34,12 +34,19 @@ EU_MEMBER_STATES = frozenset(
 
 
 class NoRoute(Exception):
-    """No provider may answer. ``code`` is for programs, ``message`` for people."""
+    """No provider may answer. ``code`` is for programs, ``message`` for people.
 
-    def __init__(self, code: str, message: str) -> None:
+    ``provider_name`` and ``region`` are those of the provider that was refused, where one was.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, provider_name: str = "", region: str = ""
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.provider_name = provider_name
+        self.region = region
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +159,7 @@ def _route(organisation: Organisation, *, settings_id: UUID | None, model: str |
     if candidate.problem:
         raise NoRoute("provider_misconfigured", candidate.problem)
     if not candidate.is_allowed(organisation):
-        raise NoRoute("region_forbidden", _forbidden(candidate, organisation))
+        raise _region_forbidden(candidate, organisation, candidate.region)
     model = model or candidate.models[0]
     if model not in candidate.models:
         raise NoRoute(
@@ -171,7 +178,7 @@ def _made(organisation: Organisation, candidate: _Candidate, model: str) -> Rout
     # A vendor may run single models elsewhere, so the chosen one is judged again.
     region = registry.region(configuration)
     if not region_is_allowed(region, organisation.allowed_regions):
-        raise NoRoute("region_forbidden", _forbidden(candidate, organisation, region))
+        raise _region_forbidden(candidate, organisation, region)
     try:
         provider = registry.build(configuration)
     except UnsafeAddress as error:
@@ -252,6 +259,16 @@ def default_configuration() -> Configuration:
         declared_region=settings.DEFAULT_LLM_PROVIDER_REGION,
         networks=allowed_networks(settings.PROVIDER_ALLOWED_NETWORKS),
         ca_file=settings.PROVIDER_CA_FILE,
+    )
+
+
+def _region_forbidden(candidate: _Candidate, organisation: Organisation, region: str) -> NoRoute:
+    """The refusal, with what the log says of it: which provider, and where it would have been."""
+    return NoRoute(
+        "region_forbidden",
+        _forbidden(candidate, organisation, region),
+        provider_name=registry.vendor(candidate.vendor).provider_name,
+        region=region,
     )
 
 

@@ -255,6 +255,9 @@ def test_p8_a_forbidden_region_is_refused_and_recorded(max_: httpx2.Client, cast
         error = response.json()["error"]
         assert error["code"] == "region_forbidden"
         assert kinds_of(cast.max, error["details"]["record_id"])[1] == "inference.blocked"
+        # The evidence names what did not get a byte, and where it would have been processed.
+        refused = Inference.objects.for_tenant(cast.max).get(pk=error["details"]["record_id"])
+        assert (refused.provider_name, refused.data_region) == ("openai_compatible", "US")
 
 
 def test_a_disabled_provider_and_a_model_that_is_not_offered_are_refused(
