@@ -12,6 +12,9 @@ from django.utils.functional import Promise
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
+from orgs.roles import Permission
+from orgs.tenancy import Tenant
+
 if TYPE_CHECKING:
     from lexcustis.admin_site import LexCustisAdminSite
 
@@ -61,7 +64,7 @@ _PLAN: list[tuple[Words, list[tuple[Words, str, str]]]] = [
         [
             (_("Members"), "orgs.membership", "people"),
             (_("API keys"), "orgs.apikey", "key"),
-            (_("Organisation"), "orgs.organisation", "building"),
+            (_("Organisation"), "own_organisation", "building"),
         ],
     ),
 ]
@@ -100,6 +103,10 @@ def _offered(site: LexCustisAdminSite, request: HttpRequest) -> Mapping[str, str
             options = model._meta
             name = f"admin:{options.app_label}_{options.model_name}_changelist"
             addresses[options.label_lower] = reverse(name)
+    tenant: Tenant | None = request.tenant  # type: ignore[attr-defined]
+    if tenant and tenant.may(Permission.ORGANISATION_MANAGE):
+        own = reverse("admin:orgs_organisation_change", args=[tenant.organisation_id])
+        addresses["own_organisation"] = own
     if "audit.recordindex" in addresses:
         addresses["audit_log"] = reverse("admin:audit_log")
     return addresses

@@ -183,3 +183,13 @@ def test_an_operator_manages_organisations_and_people_and_sees_nothing_inside(ca
     )
     assert changed.status_code == 403
     assert Organisation.objects.get(pk=cast.organisation.pk).name != "Mine"
+
+
+def test_an_operator_who_is_a_member_too_finds_both(cast: Cast) -> None:
+    User.objects.filter(pk=cast.alice.user.pk).update(is_superuser=True)
+    page = signed_in(cast.alice.user).get(reverse("admin:orgs_organisation_changelist"))
+    entries = [entry for group in page.context["navigation"] for entry in group.entries]
+    assert [str(entry.label) for entry in entries if entry.is_current] == ["Organisations"]
+    own = reverse("admin:orgs_organisation_change", args=[cast.organisation.pk])
+    assert own in [entry.address for entry in entries]
+    assert len({entry.address for entry in entries}) == len(entries)
