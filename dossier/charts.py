@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from xml.sax.saxutils import escape
 
+from qrcode.constants import ERROR_CORRECT_M
+from qrcode.main import QRCode
+
 WIDTH = 680
 _FONT = "font-family='Liberation Sans, DejaVu Sans, sans-serif'"
 _INK, _MUTED, _LINE = "#1b2430", "#56606d", "#c9cfcb"
@@ -149,6 +152,26 @@ def bars(values: Sequence[tuple[str, int]], *, label_width: int = 190) -> str:
             f"fill='{_MUTED}' {_FONT}>{count:,}</text>"
         )
     return _svg(row * max(len(values), 1) + 2, parts)
+
+
+def qr_code(text: str) -> str:
+    """*text* as a QR code (ISO/IEC 18004, error correction M): one path of square modules."""
+    code = QRCode(error_correction=ERROR_CORRECT_M, border=4)
+    code.add_data(text)
+    code.make(fit=True)
+    matrix = code.get_matrix()
+    squares = "".join(
+        f"M{x} {y}h1v1h-1z"
+        for y, row in enumerate(matrix)
+        for x, is_dark in enumerate(row)
+        if is_dark
+    )
+    side = len(matrix)
+    return (
+        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {side} {side}' width='{side}' "
+        f"height='{side}'><rect width='{side}' height='{side}' fill='#ffffff'/>"
+        f"<path d='{squares}' fill='{_INK}'/></svg>"
+    )
 
 
 def _svg(height: float, parts: Sequence[str]) -> str:

@@ -100,6 +100,7 @@ def printout(
         "checkpoint": material.integrity.checkpoint,
         "mark": f"{SCHEME}static/lexcustis/favicon.svg",
         **{f"chart_{name}": f"{SCHEME}chart/{name}.svg" for name in pictures},
+        "checkpoint_size": material.integrity.size,
         **_chart_texts(material, document),
     }
     digest = hashlib.sha256(b"".join(item.data for item in attachments)).digest()
@@ -144,11 +145,14 @@ def _tiles(material: Material, document: Document) -> list[dict[str, str]]:
 def _pictures(material: Material, document: Document) -> dict[str, str]:
     data, period = material.collected, material.period
     totals = data.totals()
-    return {
+    pictures = {
         "regions": charts.calls_by_region(data.calls_by_day, period.first, period.last),
         "endings": charts.bars([(ENDING_LABELS[state], count) for state, count in totals.items()]),
         "states": charts.bars(_state_bars(document)),
     }
+    if material.integrity.checkpoint:
+        pictures["checkpoint"] = charts.qr_code(material.integrity.checkpoint)
+    return pictures
 
 
 def _state_bars(document: Document) -> list[tuple[str, int]]:

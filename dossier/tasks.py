@@ -8,6 +8,9 @@ from celery import shared_task
 
 from dossier import production, scheduling
 
+# Below the hard limit of all tasks: work that takes too long ends as a failed attempt, not a kill.
+SOFT_LIMIT_SECONDS = 3000
+
 
 @shared_task
 def tick() -> None:
@@ -15,7 +18,7 @@ def tick() -> None:
     scheduling.tick()
 
 
-@shared_task
+@shared_task(soft_time_limit=SOFT_LIMIT_SECONDS)
 def render(dossier_id: str) -> None:
     """Make one dossier, unless it is made or being made."""
     production.render(UUID(dossier_id))
