@@ -9,12 +9,13 @@ from uuid import UUID
 from django.db import connection
 from django.utils import timezone
 
+from audit.anchors import anchoring_state
+from audit.anchors import problems as anchoring_problems
 from audit.checkpoints import latest_of_log
 from audit.logs import current_log
 from audit.models import Log, SealState, Verification
 from audit.signer import SignerUnavailable, signer
 
-NOT_ANCHORED = "not anchored externally"
 STOPPED_AFTER = timedelta(seconds=30)
 
 _BACKLOG = """
@@ -64,6 +65,7 @@ def ledger_state(organisation_id: UUID) -> LedgerState:
     checkpoint = latest_of_log(log.number)
     verification = Verification.objects.for_organisation(organisation_id).first()
     problems = [log.trouble] if log.trouble else []
+    problems += anchoring_problems(organisation_id)
     if verification is not None and verification.valid is False:
         problems.append("The last verification found the log not valid.")
     if waited > STOPPED_AFTER.total_seconds():
@@ -77,7 +79,7 @@ def ledger_state(organisation_id: UUID) -> LedgerState:
         oldest_unsealed_seconds=max(waited, 0.0),
         last_checkpoint_at=checkpoint.at if checkpoint else None,
         root_hex=bytes(log.root).hex(),
-        anchoring=NOT_ANCHORED,
+        anchoring=anchoring_state(organisation_id),
         last_verification=verification,
         problems=problems,
     )

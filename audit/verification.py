@@ -16,6 +16,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from audit import notes
+from audit.anchor_checks import verify_anchors
 from audit.canonical import NotCanonical, decode
 from audit.commitments import commitment
 from audit.hashing import Frontier, leaf_hash, split
@@ -100,13 +101,16 @@ def verify_log(organisation_id: UUID, progress: Callable[[int, int], None] | Non
     checkpoints.finish()
     _check_writers(walk)
     _check_missing(walk)
+    anchors = verify_anchors(organisation_id)
+    for problem in anchors.problems:
+        walk.problem(problem)
     return Report(
         valid=not walk.problems,
         size=log.size,
         entries_checked=walk.checked,
         first_bad=walk.first_bad,
         problems=walk.problems,
-        not_checked=[*NOT_CHECKED, *checkpoints.not_checked],
+        not_checked=[*NOT_CHECKED, *checkpoints.not_checked, *anchors.not_checked],
         checked_at=timezone.now(),
     )
 

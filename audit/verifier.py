@@ -326,15 +326,23 @@ def unbase64(text: str) -> bytes:
 
 # The end of a record's canonical form. Strings before it cannot contain an unescaped quote, and
 # the pattern is anchored at the end, so nothing inside a body can pass for it.
-_TAIL = re.compile(
+_TAIL_FORM = (
     rb'"id":"([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})"'
-    rb',"kind":"([a-z_]+\.[a-z_]+)","links":(\[[^\[\]]*\]),"log":"([^"\\]{1,300})"'
-    rb',"v":1,"writer":\["([0-9a-f]{1,32})",([1-9][0-9]{0,15})\]\}\Z'
+    rb',"kind":"([a-z_]+\.[a-z_]+)","links":(\[[^\[\]\n]*\]),"log":"([^"\\\n]{1,300})"'
+    rb',"v":1,"writer":\["([0-9a-f]{1,32})",([1-9][0-9]{0,15})\]\}'
 )
+_TAIL = re.compile(_TAIL_FORM + rb"\Z")
+_TAILS = re.compile(_TAIL_FORM + rb"$", re.MULTILINE)  # of many records, a line each
 _REQUEST = re.compile(rb'\{"id":"([0-9a-f-]{36})","rel":"request"\}')
+_REQUESTS = re.compile(rb'^[^\n]*?\{"id":"([0-9a-f-]{36})","rel":"request"\}', re.MULTILINE)
+_USUAL_TAIL = 400  # bytes: a record with up to two links
+_TO_VERSION_15 = bytes(byte | 0xF0 for byte in range(256))
 _KEY = re.compile(r"[A-Za-z0-9._:/-]{1,100}")
 _FIELDS = {"actor", "at", "body", "content", "id", "kind", "links", "log", "v", "writer"}
-_ENDINGS = {"completed", "stopped", "failed", "blocked", "interrupted"}
+_ENDING_KINDS = frozenset(
+    b"inference." + ending
+    for ending in (b"completed", b"stopped", b"failed", b"blocked", b"interrupted")
+)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
@@ -375,27 +383,34 @@ def _check_value(value: Any) -> None:
 
 
 class Once:
-    """Finds 16-byte names that occur twice, in flat memory: what is too much goes to disk."""
+    """Finds 16-byte names that occur twice, in flat memory: what is too much goes to disk.
+
+    Several processes may put their names into one *folder*, each under a *mark* of its own.
+    """
 
     LIMIT = 4 * 1024 * 1024
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None, mark: int = 0) -> None:
         self._buckets = [bytearray() for _ in range(256)]
         self._held = 0
-        self._folder: Path | None = None
+        self._folder = folder
+        self._mark = mark
 
-    def add(self, name: bytes) -> None:
-        """Take a name of 16 bytes."""
-        self._buckets[name[-1]] += name
-        self._held += 16
+    def add(self, names: bytes) -> None:
+        """Take names of 16 bytes each."""
+        buckets = self._buckets
+        for start, last in zip(range(0, len(names), 16), names[15::16]):
+            buckets[last] += names[start : start + 16]
+        self._held += len(names)
         if self._held >= self.LIMIT:
-            self._spill()
+            self.spill()
 
-    def _spill(self) -> None:
+    def spill(self) -> None:
+        """Put what is in memory on disk."""
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="verifier-"))
         for number, bucket in enumerate(self._buckets):
-            with (self._folder / f"{number:03}").open("ab") as file:
+            with (self._folder / f"{number:03}-{self._mark}").open("ab") as file:
                 file.write(bucket)
             bucket.clear()
         self._held = 0
@@ -405,7 +420,8 @@ class Once:
         for number, bucket in enumerate(self._buckets):
             data = bytes(bucket)
             if self._folder is not None:
-                data += (self._folder / f"{number:03}").read_bytes()
+                for path in self._folder.glob(f"{number:03}-*"):
+                    data += path.read_bytes()
             names = [data[start : start + 16] for start in range(0, len(data), 16)]
             if len(set(names)) != len(names):
                 seen: set[bytes] = set()
@@ -419,6 +435,9 @@ class Once:
         """Remove what was put on disk."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+Runs = list[tuple[int, int]]  # of numbers, both ends included
 
 
 class Numbers:
@@ -444,28 +463,88 @@ class Numbers:
             self.early.remove(self.low)
         return True
 
-    def first_hole(self, *, from_one: bool) -> int | None:
-        """The first number that is missing, or None."""
-        if from_one and min([self.low, *self.early]) != 1:
-            return 1
-        if not self.early:
-            return None
-        return self.high + 1 if max(self.early) > self.high else max(self.early) + 1
+    def add_many(self, numbers: list[int]) -> int | None:
+        """Take numbers; return the first that was there before, or None."""
+        if self.high and not self.early:
+            end = self.high + len(numbers)
+            if numbers[-1] == end and numbers == list(range(self.high + 1, end + 1)):
+                self.high = end
+                return None
+        return next((number for number in numbers if not self.add(number)), None)
+
+    def runs(self) -> Runs:
+        """The numbers as runs."""
+        return [(self.low, self.high), *((number, number) for number in self.early)]
+
+
+def join_runs(runs: Runs) -> tuple[Runs, int | None]:
+    """Neighbouring runs made one, in order; and a number that is in two of them, if any."""
+    joined: Runs = []
+    for low, high in sorted(runs):
+        if joined and low <= joined[-1][1]:
+            return joined, low
+        if joined and low == joined[-1][1] + 1:
+            joined[-1] = (joined[-1][0], high)
+        else:
+            joined.append((low, high))
+    return joined, None
 
 
 class Records:
     """What is carried from record to record, except the tree."""
 
-    def __init__(self, origin: str, *, parse: bool) -> None:
+    def __init__(self, origin: str, *, parse: bool, once: Once | None = None) -> None:
         self.origin = origin.encode()
         self.parse = parse
-        self.once = Once()
+        self.once = once or Once()
         self.writers: dict[bytes, Numbers] = {}
+        self.elsewhere: dict[bytes, Runs] = {}  # what other processes saw of each writer
         self.kinds: dict[str, int] = {}
         self.count = 0
 
-    def look(self, position: int, line: bytes) -> None:
-        """Check one record by itself and against those before it. Raises :class:`Tampered`."""
+    def look(self, position: int, lines: list[bytes]) -> None:
+        """Check records by themselves and against those before them. Raises :class:`Tampered`.
+
+        Many at once where nothing is unusual: three times as fast as one by one.
+        """
+        found = None if self.parse else self._tails(lines)
+        if found is None:
+            for offset, line in enumerate(lines):
+                self._look_closely(position + offset, line)
+            return
+        ids, kinds, links, _logs, writers, numbers = zip(*found)
+        self.once.add(bytes.fromhex(b"".join(ids).replace(b"-", b"").decode()))
+        self._note_kinds(kinds)
+        if not _ENDING_KINDS.isdisjoint(kinds):
+            ends = [link for kind, link in zip(kinds, links) if kind in _ENDING_KINDS]
+            requests = _REQUESTS.findall(b"\n".join(ends))
+            if len(requests) != len(ends):
+                self._blame_ending(position, found)
+            self._note_requests(requests)
+        by_writer: dict[bytes, list[int]] = {}
+        for writer, number in zip(writers, map(int, numbers)):
+            by_writer.setdefault(writer, []).append(number)
+        for writer, of_writer in by_writer.items():
+            again = self.writers.setdefault(writer, Numbers()).add_many(of_writer)
+            if again is not None:
+                places = zip(writers, numbers)
+                last = max(
+                    place for place, it in enumerate(places) if it == (writer, b"%d" % again)
+                )
+                self._blame_number(position + last, ids[last].decode(), again)
+        self.count += len(lines)
+
+    def _tails(self, lines: list[bytes]) -> list[tuple[bytes, ...]] | None:
+        """What the ends of the lines say; None where one is not usual, whatever the reason."""
+        ends = [line[-_USUAL_TAIL:] for line in lines]
+        found = _TAILS.findall(b"\n".join(ends))
+        if len(found) != len(lines):
+            found = _TAILS.findall(b"\n".join(lines))
+        if len(found) != len(lines):
+            return None
+        return found if all(tail[3] == self.origin for tail in found) else None
+
+    def _look_closely(self, position: int, line: bytes) -> None:
         found = _TAIL.search(line)
         if found is None:
             raise Tampered(f"Position {position}: this is not a record.")
@@ -481,26 +560,40 @@ class Records:
             except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise Tampered(f"Position {position}: record {name}: {error}.") from None
         self.once.add(bytes.fromhex(name.replace("-", "")))
-        kind_name = kind.decode()
-        self.kinds[kind_name] = self.kinds.get(kind_name, 0) + 1
-        if kind_name.partition(".")[2] in _ENDINGS and kind_name.startswith("inference."):
-            self._note_ending(position, name, links)
+        self._note_kinds((kind,))
+        if kind in _ENDING_KINDS:
+            request = _REQUEST.search(links)
+            if request is None:
+                self._blame_ending(position, [found.groups()])
+            self._note_requests([request.group(1)] if request else [])
         if not self.writers.setdefault(writer, Numbers()).add(int(number)):
-            raise Tampered(
-                f"Position {position}: record {name}: its writer used the number "
-                f"{number.decode()} before."
-            )
+            self._blame_number(position, name, int(number))
         self.count += 1
 
-    def _note_ending(self, position: int, name: str, links: bytes) -> None:
-        request = _REQUEST.search(links)
-        if request is None:
-            raise Tampered(f"Position {position}: {name} ends an inference without naming it.")
+    def _note_kinds(self, kinds: tuple[bytes, ...]) -> None:
+        for kind in set(kinds):
+            name = kind.decode()
+            self.kinds[name] = self.kinds.get(name, 0) + kinds.count(kind)
+
+    def _note_requests(self, requests: list[bytes]) -> None:
         # An ending is noted under the request's name with its version turned to 15, so that one
         # search finds both a record that is there twice and a request that ended twice.
-        data = bytearray(bytes.fromhex(request.group(1).decode().replace("-", "")))
-        data[6] |= 0xF0
-        self.once.add(bytes(data))
+        names = bytearray.fromhex(b"".join(requests).replace(b"-", b"").decode())
+        names[6::16] = names[6::16].translate(_TO_VERSION_15)
+        self.once.add(bytes(names))
+
+    def _blame_ending(self, position: int, found: list[tuple[bytes, ...]]) -> None:
+        for offset, (name, kind, links, *_rest) in enumerate(found):
+            if kind in _ENDING_KINDS and _REQUEST.search(links) is None:
+                raise Tampered(
+                    f"Position {position + offset}: {name.decode()} ends an inference "
+                    "without naming it."
+                )
+
+    def _blame_number(self, position: int, name: str, number: int) -> None:
+        raise Tampered(
+            f"Position {position}: record {name}: its writer used the number {number} before."
+        )
 
     def finish(self, *, from_the_start: bool) -> None:
         """Check what only shows at the end. Raises :class:`Tampered`."""
@@ -511,11 +604,16 @@ class Records:
             if twice[6] >> 4 == 0xF:
                 raise Tampered(f"The request {name[:12]}… has two endings.")
             raise Tampered(f"The record {name} is there twice.")
-        for writer, numbers in self.writers.items():
-            hole = numbers.first_hole(from_one=from_the_start)
-            if hole is not None:
+        for writer in {**self.writers, **self.elsewhere}:
+            own = self.writers[writer].runs() if writer in self.writers else []
+            runs, again = join_runs(own + self.elsewhere.get(writer, []))
+            if again is not None:
+                raise Tampered(f"The writer {writer.decode()} used the number {again} twice.")
+            if from_the_start and runs[0][0] != 1:
+                runs.insert(0, (0, 0))
+            if len(runs) > 1:
                 raise Tampered(
-                    f"Of writer {writer.decode()} the record number {hole} is missing: "
+                    f"Of writer {writer.decode()} the record number {runs[0][1] + 1} is missing: "
                     "it was taken away before it was sealed."
                 )
 
@@ -582,7 +680,10 @@ class Slice:
                 raise Undecided(f"The format {frame['format']} is not known here.")
             self.origin, self.first, self.end = frame["origin"], frame["first"], frame["end"]
             frontier = [unbase64(item) for item in frame["frontier"]]
-            to_latest = [unbase64(item) for item in frame["consistency_to_latest"]]
+            paths = {
+                place: [unbase64(item) for item in frame.get(f"consistency_to_{place}", [])]
+                for place in ("latest", "anchored")
+            }
             numbers_fit = 0 <= self.first <= self.end
         except (ValueError, KeyError, TypeError):
             raise Tampered("proofs/slice.json is malformed.") from None
@@ -590,7 +691,7 @@ class Slice:
             raise Tampered("proofs/slice.json is malformed.")
         names = set(bundle.names())
         self.heads: dict[str, Head] = {}
-        for place in ("before", "after", "latest"):
+        for place in ("before", "after", "latest", "anchored"):
             name = f"proofs/checkpoint_{place}.txt"
             if name in names:
                 self.heads[place] = read_checkpoint(bundle.text(name), key)
@@ -599,14 +700,14 @@ class Slice:
         self.frontier = frontier
         self.tree = Tree(self.first, frontier)
         self.wanted_root: bytes | None = None
-        self._check_frame(to_latest)
+        self._check_frame(paths)
 
     def end_root(self) -> bytes:
         """The signed root after the last record."""
         after = self.heads.get("after")
         return after[2] if after is not None else Tree(self.first, self.frontier).root()
 
-    def _check_frame(self, to_latest: list[bytes]) -> None:
+    def _check_frame(self, paths: dict[str, list[bytes]]) -> None:
         for origin, _size, _root in self.heads.values():
             if origin != self.origin:
                 raise Tampered("A checkpoint of another log is in the bundle.")
@@ -617,13 +718,12 @@ class Slice:
             raise Tampered("What comes before the records is not what was signed.")
         if self.end and (after is None or after[1] != self.end):
             raise Undecided("The signed head after the last record is missing.")
-        latest = self.heads.get("latest")
-        if (
-            after is not None
-            and latest is not None
-            and not is_consistent(after[1], latest[1], after[2], latest[2], to_latest)
-        ):
-            raise Tampered("The newest head does not extend the head after the records.")
+        for place, path in paths.items():
+            later = self.heads.get(place)
+            if after is None or later is None:
+                continue
+            if not is_consistent(after[1], later[1], after[2], later[2], path):
+                raise Tampered(f"The {place} head does not extend the head after the records.")
 
 
 class Result:
@@ -691,8 +791,7 @@ def check_records(
     path = bundle.plain_path(RECORDS)
     processes = max(1, arguments.processes)
     if processes > 1 and path is not None and count >= 2 * 256 * processes and wanted is None:
-        _hash_in_parallel(path, frame, processes)
-        records = _walk(bundle, frame, parse=parse, hashes=False)
+        records = _walk_in_parallel(path, frame, processes, parse=parse)
     else:
         records = _walk(bundle, frame, parse=parse, wanted=wanted)
     if frame.tree.end != frame.end or frame.tree.root() != frame.end_root():
@@ -744,48 +843,80 @@ def _named(line: bytes) -> str:
     return f" (it calls itself {found.group(1).decode()})" if found else ""
 
 
-def _walk(
-    bundle: Bundle,
-    frame: Slice,
-    *,
-    parse: bool,
-    hashes: bool = True,
-    wanted: int | None = None,
-) -> Records:
+def _walk(bundle: Bundle, frame: Slice, *, parse: bool, wanted: int | None = None) -> Records:
+    """Hash, place and look at every record; *wanted* is a size of which the root is kept."""
     records = Records(frame.origin, parse=parse)
-    leaves: list[bytes] = []
-    position = frame.first
-    sha256, look = hashlib.sha256, records.look
-    first_problem: Tampered | None = None
-    with bundle.open(RECORDS) as lines:
-        for line in lines:
-            data = line[:-1] if line[-1:] == b"\n" else line
-            if hashes:
-                if position == wanted:
-                    frame.tree.extend(leaves)
-                    leaves = []
-                    frame.wanted_root = frame.tree.root()
-                leaves.append(sha256(b"\x00" + data).digest())
-                if len(leaves) == 8192:
-                    frame.tree.extend(leaves)
-                    leaves = []
-            if first_problem is None:
-                try:
-                    look(position, data)
-                except Tampered as problem:
-                    first_problem = problem
-            position += 1
-    frame.tree.extend(leaves)
-    if position == wanted:
-        frame.wanted_root = frame.tree.root()
-    if first_problem is not None:
+    with bundle.open(RECORDS) as file:
+        problem = _share(file, frame.tree, records, frame.first, wanted=wanted, frame=frame)
+    if problem is not None:
         records.once.close()
-        raise first_problem
+        raise problem
     return records
 
 
-def _hash_in_parallel(path: Path, frame: Slice, processes: int) -> None:
-    """Have processes hash their shares of the lines, cut where a block of 256 begins."""
+def _share(
+    file: IO[bytes],
+    tree: Tree,
+    records: Records,
+    position: int,
+    *,
+    stop: int | None = None,
+    wanted: int | None = None,
+    frame: Slice | None = None,
+) -> Tampered | None:
+    """Go through the lines of a file, up to position *stop*; the first thing that is wrong."""
+    sha256 = hashlib.sha256
+    problem: Tampered | None = None
+    leaves: list[bytes] = []
+    for lines in _blocks(file):
+        if stop is not None and position + len(lines) > stop:
+            del lines[stop - position :]
+        if wanted is not None and position <= wanted < position + len(lines):
+            cut = wanted - position
+            tree.extend(leaves + [leaf_hash(line) for line in lines[:cut]])
+            leaves = [leaf_hash(line) for line in lines[cut:]]
+            _keep_root(frame, tree)
+        else:
+            leaves += [sha256(b"\x00" + line).digest() for line in lines]
+        if len(leaves) >= 8192:  # whole blocks of 256 are folded fastest
+            whole = len(leaves) - (tree.end + len(leaves)) % 256
+            tree.extend(leaves[:whole])
+            leaves = leaves[whole:]
+        if problem is None and lines:
+            try:
+                records.look(position, lines)
+            except Tampered as found:
+                problem = found
+        position += len(lines)
+        if position == stop:
+            break
+    tree.extend(leaves)
+    if position == wanted:
+        _keep_root(frame, tree)
+    return problem
+
+
+def _keep_root(frame: Slice | None, tree: Tree) -> None:
+    if frame is not None:
+        frame.wanted_root = tree.root()
+
+
+def _blocks(file: IO[bytes]) -> Iterator[list[bytes]]:
+    """The lines of a file without their ends, some thousand at once."""
+    rest = b""
+    while data := file.read(1 << 18):  # what a processor's cache holds
+        lines = (rest + data).split(b"\n")
+        rest = lines.pop()
+        if len(rest) > 1 << 20:
+            raise Tampered("A line is longer than any record can be.")
+        if lines:
+            yield lines
+    if rest:
+        yield [rest]
+
+
+def _walk_in_parallel(path: Path, frame: Slice, processes: int, *, parse: bool) -> Records:
+    """:func:`_walk` with processes that each take a share, cut where a block of 256 begins."""
     share = -(-(frame.end - frame.first) // processes)
     cuts = [frame.first]
     for number in range(1, processes):
@@ -793,15 +924,26 @@ def _hash_in_parallel(path: Path, frame: Slice, processes: int) -> None:
         if cuts[-1] < cut < frame.end:
             cuts.append(cut)
     offsets = _offsets(path, [cut - frame.first for cut in cuts])
+    folder = Path(tempfile.mkdtemp(prefix="verifier-"))
     jobs = [
-        (str(path), start, stop, offset)
-        for start, stop, offset in zip(cuts, [*cuts[1:], None], offsets)
+        (str(path), start, stop, offset, frame.origin, parse, str(folder), mark)
+        for mark, (start, stop, offset) in enumerate(zip(cuts, [*cuts[1:], None], offsets), 1)
     ]
+    records = Records(frame.origin, parse=parse, once=Once(folder))
     context = multiprocessing.get_context("spawn" if os.name == "nt" else "fork")
     with context.Pool(processes) as pool:
-        for nodes in pool.map(_hash_share, jobs):
+        for nodes, problem, count, kinds, writers in pool.map(_walk_share, jobs):
+            if problem is not None:
+                records.once.close()
+                raise Tampered(problem)
             for node in nodes:
                 frame.tree.add(*node)
+            records.count += count
+            for kind, of_kind in kinds.items():
+                records.kinds[kind] = records.kinds.get(kind, 0) + of_kind
+            for writer, runs in writers.items():
+                records.elsewhere.setdefault(writer, []).extend(runs)
+    return records
 
 
 def _offsets(path: Path, lines: list[int]) -> list[int]:
@@ -823,24 +965,18 @@ def _offsets(path: Path, lines: list[int]) -> list[int]:
     return offsets
 
 
-def _hash_share(job: tuple[str, int, int | None, int]) -> list[tuple[int, int, bytes]]:
-    name, start, stop, offset = job
-    tree, leaves, sha256 = Tree(), [], hashlib.sha256
+def _walk_share(job: tuple[str, int, int | None, int, str, bool, str, int]) -> Any:
+    """In a process of its own: the share's subtrees, what is wrong, and what was counted."""
+    name, start, stop, offset, origin, parse, folder, mark = job
+    tree = Tree()
     tree.end = start
+    records = Records(origin, parse=parse, once=Once(Path(folder), mark))
     with Path(name).open("rb") as file:
         file.seek(offset)
-        position = start
-        for line in file:
-            if position == stop:
-                break
-            data = line[:-1] if line[-1:] == b"\n" else line
-            leaves.append(sha256(b"\x00" + data).digest())
-            if len(leaves) == 8192:
-                tree.extend(leaves)
-                leaves = []
-            position += 1
-    tree.extend(leaves)
-    return tree.nodes
+        problem = _share(file, tree, records, start, stop=stop)
+    records.once.spill()
+    writers = {writer: numbers.runs() for writer, numbers in records.writers.items()}
+    return tree.nodes, str(problem) if problem else None, records.count, records.kinds, writers
 
 
 def _check_manifest(bundle: Bundle, key: Key, result: Result) -> None:
@@ -887,13 +1023,15 @@ def _check_anchors(bundle: Bundle, arguments: argparse.Namespace, result: Result
     """Witnesses and time stamps over the checkpoints, as far as keys for them were given."""
     names = sorted(bundle.names())
     for vkey in arguments.witness:
-        witness, seen = Key(vkey), 0
-        for name in names:
-            if name.startswith("proofs/checkpoint_") and name.endswith(".txt"):
-                seen += witness.signed(*split_note(bundle.text(name)))
-        if not seen:
-            raise Undecided(f"No checkpoint is cosigned by {witness.name}.")
-        result.checks.append(f"{seen} checkpoints are cosigned by {witness.name}")
+        witness = Key(vkey)
+        if "proofs/checkpoint_anchored.txt" not in names:
+            raise Undecided("No checkpoint in the bundle is anchored.")
+        note = bundle.text("proofs/checkpoint_anchored.txt")
+        if "proofs/checkpoint_anchored.cosignatures" in names:
+            note += bundle.text("proofs/checkpoint_anchored.cosignatures")
+        if not witness.signed(*split_note(note)):
+            raise Undecided(f"The anchored checkpoint is not cosigned by {witness.name}.")
+        result.checks.append(f"the anchored checkpoint is cosigned by {witness.name}")
     if not arguments.witness:
         result.not_checked.append("cosignatures of witnesses (give their keys with --witness)")
     stamps = [name for name in names if name.endswith(".tsr")]
@@ -916,7 +1054,8 @@ def _check_stamp(bundle: Bundle, name: str, authority: str) -> None:
             stamp.write_bytes(file.read())
         with bundle.open(note) as file:
             data.write_bytes(file.read())
-        command = ["openssl", "ts", "-verify", "-in", stamp, "-data", data, "-CAfile", authority]
+        command = ["openssl", "ts", "-verify", "-in", str(stamp), "-data", str(data)]
+        command += ["-CAfile", authority]
         if subprocess.run(command, capture_output=True, check=False).returncode:
             raise Tampered(f"The time stamp {name} does not fit {note}.")
 
@@ -944,7 +1083,7 @@ def check_proof(arguments: argparse.Namespace, result: Result) -> None:
     if inclusion_root(leaf_hash(record), index, size, path) != root:
         raise Tampered("The record is not at this place in the signed tree.")
     records = Records(origin, parse=True)
-    records.look(index, record)
+    records.look(index, [record])
     records.once.close()
     result.checks.append(f"the record stands at position {index} of {size} in {origin}")
     result.facts |= {"log": origin, "index": index, "size": size}
@@ -1003,7 +1142,7 @@ def _watch_bundle(
     head = frame.heads.get("latest") or frame.heads.get("after")
     if head is None:
         raise Undecided("The bundle has no checkpoint.")
-    if seen is None or wanted == 0:
+    if seen is None or not wanted:
         return head
     for _origin, size, root in frame.heads.values():
         if size == wanted:
@@ -1052,8 +1191,8 @@ def check_content(arguments: argparse.Namespace, result: Result) -> None:
     counts = {"match": 0, "withheld": 0, "erased": 0}
     erased: set[tuple[str, str]] = set()
     silent: list[tuple[str, str]] = []
-    for line in _lines(Bundle(Path(arguments.target))):
-        record = parse_record(line)
+    for data in _lines(Bundle(Path(arguments.target))):
+        record = parse_record(data)
         if record["kind"] in ("content.erased", "content.expired"):
             for entry in record["body"].get("lexcustis.erased", []):
                 erased |= {(entry["record"], slot) for slot in entry["slots"]}

@@ -30,7 +30,7 @@ from audit.proofs import verify_consistency, verify_inclusion
 from audit.slices import export_period
 from audit.statements import sign_manifest
 from audit.tree import consistency_ranges
-from tests.audit.bundles import MUTATIONS, ORIGIN, a_record, encoded, make_forge, signed
+from tests.audit.bundles import MUTATIONS, ORIGIN, a_record, encoded, make_forge
 from tests.audit.test_sealing import seal
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast
@@ -304,17 +304,22 @@ def test_cosignatures_of_witnesses(tmp_path: Path) -> None:
     public = b"\x04" + witness.public_key().public_bytes_raw()
     identifier = hashlib.sha256(b"witness.example/w1\n" + public).digest()[:4]
     vkey = f"witness.example/w1+{identifier.hex()}+{encoded(public)}"
-    path = tmp_path / "proofs" / "checkpoint_after.txt"
-    text = path.read_text().rpartition("\n\n")[0] + "\n"
-    mark = witness.sign(f"cosignature/v1\ntime 1700000000\n{text}".encode())
-    line = encoded(identifier + (1700000000).to_bytes(8, "big") + mark)
-    path.write_text(f"{path.read_text()}\N{EM DASH} witness.example/w1 {line}\n")
-    assert run(tmp_path, "--key", forge.vkey, "--witness", vkey)[0] == 0
-    line = encoded(identifier + (1700000001).to_bytes(8, "big") + mark)
-    path.write_text(f"{signed(text, forge.key)}\N{EM DASH} witness.example/w1 {line}\n")
-    assert run(tmp_path, "--key", forge.vkey, "--witness", vkey)[0] == 1
-    path.write_text(signed(text, forge.key))
     assert run(tmp_path, "--key", forge.vkey, "--witness", vkey)[0] == 2
+    note = forge.checkpoint(forge.end)
+    (tmp_path / "proofs" / "checkpoint_anchored.txt").write_text(note)
+    assert run(tmp_path, "--key", forge.vkey, "--witness", vkey)[0] == 2
+    text = note.rpartition("\n\n")[0] + "\n"
+    mark = witness.sign(f"cosignature/v1\ntime 1700000000\n{text}".encode())
+    path = tmp_path / "proofs" / "checkpoint_anchored.cosignatures"
+
+    def cosign(moment: int) -> None:
+        line = encoded(identifier + moment.to_bytes(8, "big") + mark)
+        path.write_text(f"\N{EM DASH} witness.example/w1 {line}\n")
+
+    cosign(1700000000)
+    assert run(tmp_path, "--key", forge.vkey, "--witness", vkey)[0] == 0
+    cosign(1700000001)
+    assert run(tmp_path, "--key", forge.vkey, "--witness", vkey)[0] == 1
 
 
 def test_notes_are_those_of_other_implementations() -> None:
