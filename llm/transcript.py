@@ -7,13 +7,16 @@ Nothing is overwritten, so a page shows one path and offers the siblings of each
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from llm.conversations import MessageView
+from llm.models import Message
+from llm.providers.registry import vendors
+from orgs.tenancy import Tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,7 @@ class Turn:
 
     message: MessageView
     versions: tuple[UUID, ...]
+    provider: str = ""
 
     @property
     def number(self) -> int:
@@ -39,7 +43,22 @@ class Turn:
         return self.versions[self.number] if self.number < len(self.versions) else None
 
 
-def path_through(messages: Sequence[MessageView], *, at: UUID | None = None) -> list[Turn]:
+def provider_names(tenant: Tenant, conversation_id: UUID) -> dict[UUID, str]:
+    """By answer, what people call the provider: the log has the technical name instead."""
+    rows = Message.objects.for_tenant(tenant).filter(conversation_id=conversation_id)
+    names = rows.exclude(inference=None).values_list(
+        "pk", "inference__provider_settings__name", "inference__provider_name"
+    )
+    known = {vendor.provider_name: vendor.name for vendor in vendors().values()}
+    return {pk: name or known.get(recorded, recorded) for pk, name, recorded in names}
+
+
+def path_through(
+    messages: Sequence[MessageView],
+    *,
+    at: UUID | None = None,
+    providers: Mapping[UUID, str] | None = None,
+) -> list[Turn]:
     """The path through *messages* (oldest first) that contains the message *at*.
 
     Below *at*, and everywhere without it, the newest version is taken. An *at* that is not in the
@@ -58,7 +77,8 @@ def path_through(messages: Sequence[MessageView], *, at: UUID | None = None) -> 
     siblings = children[None]
     while siblings:
         message = next((one for one in siblings if one.id in chosen), siblings[-1])
-        path.append(Turn(message, tuple(one.id for one in siblings)))
+        name = (providers or {}).get(message.id, message.provider)
+        path.append(Turn(message, tuple(one.id for one in siblings), name))
         siblings = children[message.id]
     return path
 

@@ -26,7 +26,7 @@ from llm.conversations import ConversationView, MessageView, listed, read
 from llm.grouping import grouped_by_date
 from llm.routing import ProviderChoice, choices
 from llm.schemas import MAX_MESSAGE
-from llm.transcript import BLANK_ANSWER, BLANK_PROMPT, path_through, totals
+from llm.transcript import BLANK_ANSWER, BLANK_PROMPT, path_through, provider_names, totals
 from orgs.auth import tenant_required
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
@@ -47,7 +47,11 @@ def chat(request: HttpRequest, conversation_id: UUID | None = None) -> HttpRespo
         "api_root": reverse("api:api-root").rstrip("/"),
         "organisation": tenant.organisation,
         "conversation": conversation,
-        "path": path_through(messages, at=_uuid(request.GET.get("at", ""))),
+        "path": path_through(
+            messages,
+            at=_uuid(request.GET.get("at", "")),
+            providers=provider_names(tenant, conversation.id) if conversation else {},
+        ),
         "totals": totals(messages),
         "choices": offered,
         "chosen": _chosen(offered),

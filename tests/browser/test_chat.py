@@ -67,6 +67,7 @@ def test_every_answer_is_marked_and_says_where_it_comes_from(chatting: Visit) ->
     expect(answer).to_have_attribute("data-ai-generated", "true")
     expect(answer).to_have_attribute("data-ai-record", re.compile(r"[0-9a-f-]{36}"))
     expect(answer.locator(".region")).to_have_text("Our own servers")
+    expect(answer.locator("[data-provider]")).to_have_text("Simulated model")
     expect(answer.locator(".figures")).to_contain_text("tokens")
     answer.get_by_role("button", name="Copy the answer").click()
     copied = page.evaluate("navigator.clipboard.readText()")

@@ -72,6 +72,11 @@ after
 ~~~
 ```
 ~~~
+> quoted
+> on
+>
+> and on
+
 | a | b |
 |---|---|
 """
@@ -94,13 +99,14 @@ def test_growing_text_looks_the_same_in_whatever_pieces_it_comes(window: Visit, 
     grown = window.page.evaluate(GROW, [MARKDOWN, size])
     assert grown["html"] == (
         "<h1>Head</h1>"
-        "<p>First *line*\nsecond <strong>bold</strong> and <code>code</code></p>"
+        "<p>First <em>line</em>\nsecond <strong>bold</strong> and <code>code</code></p>"
         "<ul><li>one</li><li>two <strong>b</strong></li></ul>"
         "<ol><li>first</li><li>second</li></ol>"
         "<h2>Next</h2>"
         '<pre><code>def f():\n\n    return "&lt;b&gt;"\n</code></pre>'
         "<p>after</p>"
         "<pre><code>```\n</code></pre>"
+        "<blockquote><p>quoted\non</p><p>and on</p></blockquote>"
         "<pre>| a | b |\n|---|---|</pre>"
     )
 
@@ -113,5 +119,5 @@ def test_growing_text_is_only_ever_text(window: Visit, size: int) -> None:
         "```<b>\n</code></pre><script>alert(1)</script>\n```\n"
     )
     grown = window.page.evaluate(GROW, [hostile, size])
-    assert set(grown["tags"]) <= {"p", "h1", "ul", "li", "code", "strong", "pre"}
+    assert set(grown["tags"]) <= {"p", "h1", "ul", "li", "code", "strong", "em", "pre", "blockquote"}
     assert grown["attributes"] is False

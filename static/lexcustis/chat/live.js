@@ -92,7 +92,15 @@ function prose(block) {
     pre.textContent = text;
     return pre;
   }
+  if (text.startsWith(">")) return quote(text);
   return filled("p", text);
+}
+
+function quote(text) {
+  const element = document.createElement("blockquote");
+  const inner = text.replace(/^ {0,3}> ?/gm, "");
+  for (const part of inner.split(/\n{2,}/)) element.append(filled("p", part.trim()));
+  return element;
 }
 
 function list(tag, text, marker) {
@@ -103,9 +111,10 @@ function list(tag, text, marker) {
 
 function filled(tag, text) {
   const element = document.createElement(tag);
-  for (const part of text.split(/(\*\*[^*\n]+\*\*|`[^`\n]+`)/)) {
+  for (const part of text.split(/(\*\*[^*\n]+\*\*|`[^`\n]+`|\*[^*\s][^*\n]*\*)/)) {
     if (part.startsWith("**") && part.length > 4) element.append(inline("strong", part.slice(2, -2)));
     else if (part.startsWith("`") && part.length > 2) element.append(inline("code", part.slice(1, -1)));
+    else if (/^\*[^*].*\*$/.test(part)) element.append(inline("em", part.slice(1, -1)));
     else element.append(part);
   }
   return element;
