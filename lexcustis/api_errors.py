@@ -10,13 +10,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
 from lexcustis.request_log import request_id
+from llm.openai_form import error_body
 
 PREFIX = "/api/"
+OPENAI_PREFIX = "/v1/"
 
 _CODES = {
     400: "bad_request",
@@ -94,17 +96,17 @@ def ApiErrorMiddleware(  # noqa: N802 - Django names middleware like classes
 
 
 def _in_contract(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    if response.status_code < 400 or not request.path.startswith(PREFIX):
+    if response.status_code < 400 or not request.path.startswith((PREFIX, OPENAI_PREFIX)):
         return response
     if response.headers.get("Content-Type", "").startswith("application/json"):
         return response
-    status = response.status_code
-    translated = error_response(
-        request,
-        status=status,
-        code=code_of_status(status),
-        message=_MESSAGES.get(status, response.reason_phrase),
-    )
+    status, code = response.status_code, code_of_status(response.status_code)
+    message = _MESSAGES.get(status, response.reason_phrase)
+    translated: HttpResponse
+    if request.path.startswith(OPENAI_PREFIX):
+        translated = JsonResponse(error_body(status, code, message), status=status)
+    else:
+        translated = error_response(request, status=status, code=code, message=message)
     for name in ("Allow", "Retry-After"):
         if name in response.headers:
             translated[name] = response.headers[name]

@@ -8,6 +8,7 @@ from lexcustis.api import api
 from lexcustis.demo_views import sign_in_as
 from lexcustis.health import healthz, readyz
 from lexcustis.metrics import metrics
+from lexcustis.openai import openai_api
 
 urlpatterns = [
     path("healthz", healthz),
@@ -19,6 +20,7 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("demo/sign-in/", sign_in_as, name="demo_sign_in"),
     path("api/v1/", api.urls),
+    path("v1/", openai_api.urls),
     path("", include("orgs.urls")),
     path("", include("llm.urls")),
 ]

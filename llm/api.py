@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import P, QueryEx, Router
 
 from llm import chat, conversations, exports, routing
-from llm.events import ChatScript, EventStream, ending, started
+from llm.events import ChatScript, EventStream, ending, started, with_record
 from llm.providers.base import ChatOptions
 from llm.schemas import (
     STREAM,
@@ -52,7 +52,7 @@ async def ask(request: HttpRequest, body: ChatIn) -> Any:
         return EventStream(pump, ChatScript())
     ended = await pump.finished()
     answer = started(pump) | await ending(pump) | {"text": ended.outcome.text}
-    return AnswerOut.model_validate(answer)
+    return with_record(pump, answer)
 
 
 @router.get("/providers", response=list[ProviderOut], summary="Providers")

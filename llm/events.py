@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 import structlog
 from asgiref.sync import sync_to_async
-from django.http import StreamingHttpResponse
+from django.http import JsonResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 
 from llm.calls import CallFailed, Ended
 from llm.markdown import render
@@ -72,12 +73,23 @@ class EventStream(StreamingHttpResponse):
         super().__init__(self._events, content_type="text/event-stream")
         self["Cache-Control"] = "no-cache"
         self["X-Accel-Buffering"] = "no"
-        if pump.requested is not None:
-            self["Lexcustis-Record"] = pump.requested.header
+        _name_record(self, pump)
 
     def __aiter__(self) -> Events:
         """The events themselves: nothing between them and the server."""
         return self._events
+
+
+def with_record(pump: Pump, answer: dict[str, Any]) -> JsonResponse:
+    """A whole answer as JSON, with the header that names its record."""
+    response = JsonResponse(answer)
+    _name_record(response, pump)
+    return response
+
+
+def _name_record(response: HttpResponseBase, pump: Pump) -> None:
+    if pump.requested is not None:
+        response["Lexcustis-Record"] = pump.requested.header
 
 
 def event(name: str, data: dict[str, Any]) -> bytes:

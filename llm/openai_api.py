@@ -1,0 +1,103 @@
+"""The OpenAI-compatible interface: an application joins by changing its base URL and key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from django.http import Http404, HttpRequest
+from ninja import Router
+
+from audit.ledger import Text
+from llm import chat, policy, routing
+from llm.calls import Asked, Call
+from llm.events import EventStream, with_record
+from llm.openai_form import (
+    CompletionScript,
+    WrongRequest,
+    completion,
+    messages_from,
+    options_from,
+)
+from llm.openai_schemas import COMPLETION, CompletionIn, ModelList
+from orgs.api_auth import DEFERRED_KEY_AUTH, caller_of_call, tenant_of_call
+from orgs.roles import Permission
+from orgs.tenancy import Tenant
+
+router = Router(tags=["OpenAI-compatible"])
+
+
+@router.post(
+    "/chat/completions",
+    auth=DEFERRED_KEY_AUTH,
+    summary="Chat completion",
+    openapi_extra={"responses": {200: COMPLETION}},
+)
+async def create_completion(request: HttpRequest, body: CompletionIn) -> Any:
+    """A chat completion by a model that the organisation offers, recorded like a chat."""
+    given = body.model_dump(exclude_unset=True)
+    pump = await chat.begin_call(partial(prepare, caller_of_call(request).tenant, given))
+    if body.stream:
+        options = body.stream_options
+        script = CompletionScript(include_usage=bool(options and options.include_usage))
+        return EventStream(pump, script)
+    ended = await pump.finished()
+    return with_record(pump, completion(pump, ended.outcome))
+
+
+@router.get("/models", response=ModelList, summary="Models")
+def list_models(request: HttpRequest) -> Any:
+    """The models that the organisation offers, each once: the first provider that has it."""
+    tenant = tenant_of_call(request)
+    tenant.require(Permission.CHAT)
+    return {"data": list(_models(tenant).values())}
+
+
+@router.get("/models/{path:model}", summary="Model")
+def read_model(request: HttpRequest, model: str) -> dict[str, Any]:
+    """One model that the organisation offers."""
+    tenant = tenant_of_call(request)
+    tenant.require(Permission.CHAT)
+    found = _models(tenant).get(model)
+    if found is None:
+        raise Http404
+    return found
+
+
+def prepare(identify: Callable[[], Tenant], given: dict[str, Any]) -> Call:
+    """Decide the call: everything that is read, in one go."""
+    tenant = identify()
+    tenant.require(Permission.CHAT)
+    asked = Asked(messages_from(given["messages"]), options_from(given), None, given["model"])
+    route, refusal = policy.decide(tenant, asked)
+    return Call(
+        tenant,
+        replace(asked, options=replace(asked.options, model=route.model)) if route else asked,
+        route,
+        refusal,
+        interface="openai",
+        content={"prompt": Text(_prompt(given["messages"]), "application/json")},
+        streamed=bool(given.get("stream")),
+    )
+
+
+def _prompt(messages: Any) -> bytes:
+    """The messages as they are recorded: all that the caller sent, as JSON."""
+    text = json.dumps(messages, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise WrongRequest("The messages hold what is not Unicode.", "messages") from error
+
+
+def _models(tenant: Tenant) -> dict[str, dict[str, Any]]:
+    models: dict[str, dict[str, Any]] = {}
+    for choice in routing.choices(tenant):
+        if choice.allowed:
+            for model in choice.models:
+                entry = {"id": model, "object": "model", "created": 0, "owned_by": choice.name}
+                models.setdefault(model, entry)
+    return models

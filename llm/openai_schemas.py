@@ -1,0 +1,107 @@
+"""What the OpenAI-compatible interface takes; what it does not know it ignores, as OpenAI does."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from ninja import Schema
+from pydantic import ConfigDict, Field
+
+_ONE_LINE = r"^[^\x00-\x1f\x7f]+$"
+
+
+class FunctionCall(Schema):
+    """What a model wants called; ``arguments`` is JSON text."""
+
+    name: str = Field(max_length=200)
+    arguments: str
+
+
+class ToolCallIn(Schema):
+    """An earlier wish of the model to call a tool."""
+
+    id: str = Field(max_length=200)
+    type: Literal["function"] = "function"
+    function: FunctionCall
+
+
+class MessageIn(Schema):
+    """One message; ``content`` is text or parts of the types ``text`` and ``image_url``."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[dict[str, Any]] | None = None
+    tool_calls: list[ToolCallIn] | None = None
+    tool_call_id: str | None = Field(None, max_length=200)
+
+
+class StreamOptions(Schema):
+    """Options of a streamed answer."""
+
+    include_usage: bool | None = None
+
+
+class CompletionIn(Schema):
+    """A chat completion in OpenAI's form."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "sim-large",
+                    "messages": [{"role": "user", "content": "What is a checkpoint?"}],
+                }
+            ]
+        }
+    )
+
+    model: str = Field(min_length=1, max_length=200, pattern=_ONE_LINE)
+    messages: list[MessageIn] = Field(min_length=1, max_length=1000)
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False)
+    top_p: float | None = Field(None, ge=0, le=1, allow_inf_nan=False)
+    max_tokens: int | None = Field(None, ge=1, le=1_000_000)
+    max_completion_tokens: int | None = Field(None, ge=1, le=1_000_000)
+    n: int | None = Field(None, description="Only 1 is given.")
+    stop: str | list[str] | None = Field(None, max_length=1000)
+    seed: int | None = Field(None, ge=-(2**53) + 1, le=2**53 - 1)
+    tools: list[dict[str, Any]] | None = Field(None, max_length=128)
+    tool_choice: str | dict[str, Any] | None = None
+    response_format: dict[str, Any] | None = None
+
+
+class ModelOut(Schema):
+    """A model that may be asked for."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = 0
+    owned_by: str
+
+
+class ModelList(Schema):
+    """The models that may be asked for."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelOut]
+
+
+COMPLETION: dict[str, Any] = {
+    "description": "The completion, or with `stream` its chunks as server-sent events.",
+    "headers": {
+        "Lexcustis-Record": {
+            "description": "The record of the request: log, id and leaf hash.",
+            "schema": {"type": "string"},
+        }
+    },
+    "content": {
+        "application/json": {"schema": {"type": "object"}},
+        "text/event-stream": {
+            "schema": {
+                "type": "object",
+                "required": ["data"],
+                "properties": {"data": {"type": "string"}},
+            }
+        },
+    },
+}

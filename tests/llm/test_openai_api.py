@@ -1,0 +1,206 @@
+"""The official OpenAI client works against the product unchanged, and every call is recorded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+
+from audit.reading import read_content
+from llm.models import Inference
+from orgs.keys import create_key
+from orgs.organisations import pause
+from orgs.roles import Permission
+from tests.cast import Cast
+from tests.live import with_key
+from tests.llm.test_chat import kinds_of, simulated
+
+HELLO: list[Any] = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "What is a checkpoint?"},
+]
+WEATHER: list[Any] = [
+    {
+        "type": "function",
+        "function": {
+            "name": "weather",
+            "parameters": {
+                "type": "object",
+                "properties": {"city": {"type": "string"}},
+                "required": ["city"],
+            },
+        },
+    }
+]
+
+
+@pytest.fixture
+def key(cast: Cast) -> str:
+    simulated(cast)
+    _, text = create_key(cast.max, name="application", scopes=[Permission.CHAT])
+    return text
+
+
+@pytest.fixture
+def client(web_server: str, key: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{web_server}/v1", api_key=key, max_retries=0) as made:
+        yield made
+
+
+def only_inference(cast: Cast) -> Inference:
+    found: Inference = Inference.objects.for_tenant(cast.max).get()
+    return found
+
+
+def test_a_whole_completion(client: openai.OpenAI, cast: Cast) -> None:
+    raw = client.chat.completions.with_raw_response.create(model="sim-large", messages=HELLO)
+    answer = raw.parse()
+    assert answer.choices[0].message.content
+    assert answer.choices[0].finish_reason == "stop"
+    assert answer.usage is not None
+    assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+    inference = only_inference(cast)
+    assert inference.output_tokens == answer.usage.completion_tokens
+    assert f"#{inference.pk};" in raw.headers["lexcustis-record"]
+    assert kinds_of(cast.max, str(inference.pk)) == ["inference.requested", "inference.completed"]
+    recorded = read_content(cast.organisation.pk, inference.pk, "prompt")
+    assert json.loads(recorded) == HELLO
+    assert inference.api_key_id is not None
+
+
+def test_a_streamed_completion_gives_usage_only_to_whom_asked(client: openai.OpenAI) -> None:
+    text = ""
+    for chunk in client.chat.completions.create(model="sim-large", messages=HELLO, stream=True):
+        assert chunk.usage is None
+        text += chunk.choices[0].delta.content or ""
+    chunks = list(
+        client.chat.completions.create(
+            model="sim-large", messages=HELLO, stream=True, stream_options={"include_usage": True}
+        )
+    )
+    assert chunks[-1].choices == []
+    assert chunks[-1].usage is not None
+    assert chunks[-2].choices[0].finish_reason == "stop"
+    assert "".join(c.choices[0].delta.content or "" for c in chunks[:-1]) == text
+    assert len({chunk.id for chunk in chunks}) == 1
+
+
+def test_tools_and_structured_output(client: openai.OpenAI) -> None:
+    asked: list[Any] = [{"role": "user", "content": "[[tool]] Weather?"}]
+    whole = client.chat.completions.create(model="sim-large", messages=asked, tools=WEATHER)
+    assert whole.choices[0].finish_reason == "tool_calls"
+    calls = whole.choices[0].message.tool_calls
+    assert calls is not None
+    assert calls[0].type == "function"
+    assert calls[0].function.name == "weather"
+    assert "city" in json.loads(calls[0].function.arguments)
+    with client.chat.completions.stream(model="sim-large", messages=asked, tools=WEATHER) as stream:
+        final = stream.get_final_completion()
+    streamed = final.choices[0].message.tool_calls
+    assert streamed is not None
+    assert streamed[0].function.arguments == calls[0].function.arguments
+    followed = client.chat.completions.create(
+        model="sim-large",
+        messages=[
+            *asked,
+            whole.choices[0].message.model_dump(exclude_none=True),
+            {"role": "tool", "tool_call_id": calls[0].id, "content": "Rain"},
+        ],
+    )
+    assert followed.choices[0].finish_reason in {"stop", "tool_calls"}
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    structured = client.chat.completions.create(
+        model="sim-large",
+        messages=HELLO,
+        response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}},
+    )
+    assert isinstance(json.loads(structured.choices[0].message.content or "")["n"], int)
+
+
+def test_models_are_listed(client: openai.OpenAI) -> None:
+    assert [model.id for model in client.models.list()] == ["sim-large", "sim-small"]
+    assert client.models.retrieve("sim-small").owned_by == "Quick"
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("gpt-none")
+
+
+def test_errors_have_the_clients_own_classes(client: openai.OpenAI, cast: Cast) -> None:
+    def ask(text: str = "x", **values: Any) -> None:
+        messages: list[Any] = [{"role": "user", "content": text}]
+        client.chat.completions.create(**({"model": "sim-large", "messages": messages} | values))
+
+    with pytest.raises(openai.NotFoundError) as unknown:
+        ask(model="gpt-none")
+    assert unknown.value.code == "model_not_found"
+    with pytest.raises(openai.RateLimitError) as limited:
+        ask("[[limit]]")
+    assert limited.value.response.headers["retry-after"] == "2"
+    with pytest.raises(openai.InternalServerError):
+        ask("[[fail]]")
+    for wrong in (
+        {"n": 2},
+        {"messages": []},
+        {"temperature": 9},
+        {"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]},
+        {
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "image_url", "image_url": {"url": "http://169.254.169.254/"}}
+                    ],
+                }
+            ]
+        },
+    ):
+        with pytest.raises(openai.BadRequestError) as refused:
+            ask(**wrong)
+        assert refused.value.type == "invalid_request_error"
+    pause(cast.olivia, reason="test")
+    with pytest.raises(openai.PermissionDeniedError) as paused:
+        ask()
+    assert paused.value.code == "organisation_paused"
+
+
+def test_a_stream_that_breaks_off_is_an_error_to_the_client(
+    client: openai.OpenAI, cast: Cast
+) -> None:
+    messages: list[Any] = [{"role": "user", "content": "[[break]]"}]
+    stream = client.chat.completions.create(model="sim-large", messages=messages, stream=True)
+    pieces: list[str] = []
+    with pytest.raises(openai.APIError, match="broke off"):
+        pieces.extend(chunk.choices[0].delta.content or "" for chunk in stream)
+    assert stream.response.status_code == 200
+    assert kinds_of(cast.max, str(only_inference(cast).pk))[1] == "inference.failed"
+
+
+def test_a_stream_that_is_closed_is_stopped(client: openai.OpenAI, cast: Cast) -> None:
+    messages: list[Any] = [{"role": "user", "content": "[[slow]]"}]
+    stream = client.chat.completions.create(model="sim-large", messages=messages, stream=True)
+    for chunk in stream:
+        if chunk.choices[0].delta.content:
+            break
+    stream.close()
+    assert kinds_of(cast.max, str(only_inference(cast).pk))[1] == "inference.stopped"
+
+
+def test_only_keys_that_may_chat_get_in(web_server: str, cast: Cast, key: str) -> None:
+    body = {"model": "sim-large", "messages": HELLO}
+    _, auditor = create_key(cast.audrey, name="reads", scopes=list(Permission))
+    for text, status in (("lxc_00000000_x", 401), (auditor, 403)):
+        with with_key(web_server, text) as client:
+            for response in (
+                client.post("/v1/chat/completions", json=body),
+                client.get("/v1/models"),
+            ):
+                assert response.status_code == status
+                assert set(response.json()["error"]) == {"message", "type", "param", "code"}
+    with httpx2.Client(base_url=web_server) as nobody:
+        assert nobody.get("/v1/models").status_code == 401
+        unknown = nobody.get("/v1/nothing")
+        assert unknown.status_code == 404
+        assert unknown.json()["error"]["type"] == "invalid_request_error"
