@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -23,7 +24,9 @@ class LogName:
     origin: str
 
 
-_names: dict[UUID, LogName] = {}
+_REMEMBERED_SECONDS = 10.0
+
+_names: dict[UUID, tuple[LogName, float]] = {}
 
 
 def open_log(organisation_id: UUID) -> Log:
@@ -42,12 +45,29 @@ def current_log(organisation_id: UUID) -> Log:
 
 
 def log_name(organisation_id: UUID) -> LogName:
-    """Number and origin of the organisation's current log, remembered by this process."""
-    name = _names.get(organisation_id)
-    if name is None:
-        log = current_log(organisation_id)
-        name = _names[organisation_id] = LogName(log.number, log.origin)
+    """Number and origin of the organisation's current log.
+
+    Remembered by this process for some seconds: a new epoch begins only after a disaster.
+    """
+    now = time.monotonic()
+    remembered = _names.get(organisation_id)
+    if remembered is not None and now < remembered[1]:
+        return remembered[0]
+    log = current_log(organisation_id)
+    name = LogName(log.number, log.origin)
+    _names[organisation_id] = (name, now + _REMEMBERED_SECONDS)
     return name
+
+
+def open_next_epoch(log: Log) -> Log:
+    """Open the log that follows *log*, inside the transaction that records why."""
+    base, _, _epoch = log.origin.rpartition("/")
+    epoch = log.epoch + 1
+    following: Log = Log.objects.create(
+        organisation_id=log.organisation_id, epoch=epoch, origin=f"{base}/{epoch}"
+    )
+    forget_logs()
+    return following
 
 
 def forget_logs() -> None:

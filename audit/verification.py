@@ -102,6 +102,8 @@ def verify_log(organisation_id: UUID, progress: Callable[[int, int], None] | Non
     _check_writers(walk)
     _check_missing(walk)
     anchors = verify_anchors(organisation_id)
+    if log.epoch > 1:
+        checkpoints.not_checked.append(f"The {log.epoch - 1} epochs before this one.")
     for problem in anchors.problems:
         walk.problem(problem)
     return Report(

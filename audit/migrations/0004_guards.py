@@ -47,7 +47,11 @@ DECLARE
 BEGIN
     SELECT convert_from(bytes, 'UTF8')::jsonb INTO said FROM public.audit_record
     WHERE id = by_record AND xid = pg_current_xact_id()
-      AND log_number IN (SELECT log_number FROM public.audit_record WHERE id = erased_record);
+      AND log_number IN (
+          SELECT sibling.number FROM public.audit_record AS erased
+          JOIN public.audit_log AS own ON own.number = erased.log_number
+          JOIN public.audit_log AS sibling ON sibling.organisation_id = own.organisation_id
+          WHERE erased.id = erased_record);
     IF said IS NULL OR said ->> 'kind' NOT IN ('content.erased', 'content.expired')
        OR NOT said -> 'body' -> 'lexcustis.erased' @> jsonb_build_array(jsonb_build_object(
            'record', erased_record::text, 'slots', to_jsonb(erased_slots))) THEN
@@ -115,7 +119,7 @@ GRANT UPDATE (size, root, frontier, signed_size, sealed_at, trouble) ON audit_lo
 GRANT INSERT, UPDATE, DELETE ON audit_sealstate TO lexcustis_sealer;
 
 GRANT SELECT, DELETE ON audit_content TO lexcustis_eraser;
-GRANT SELECT ON audit_record, audit_recordindex, audit_hold TO lexcustis_eraser;
+GRANT SELECT ON audit_record, audit_recordindex, audit_log, audit_hold TO lexcustis_eraser;
 """
 
 # Row security without any policy for UPDATE: even an owner who has switched the triggers off
