@@ -119,5 +119,15 @@ def test_growing_text_is_only_ever_text(window: Visit, size: int) -> None:
         "```<b>\n</code></pre><script>alert(1)</script>\n```\n"
     )
     grown = window.page.evaluate(GROW, [hostile, size])
-    assert set(grown["tags"]) <= {"p", "h1", "ul", "li", "code", "strong", "em", "pre", "blockquote"}
+    assert set(grown["tags"]) <= {
+        "p",
+        "h1",
+        "ul",
+        "li",
+        "code",
+        "strong",
+        "em",
+        "pre",
+        "blockquote",
+    }
     assert grown["attributes"] is False
