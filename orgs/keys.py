@@ -11,16 +11,22 @@ from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import OuterRef, Subquery
 from django.http import Http404
 from django.utils import timezone
 
 from orgs.changes import Change, announce
 from orgs.models import ApiKey, Membership
-from orgs.roles import Permission
+from orgs.roles import Permission, Role
 from orgs.tenancy import Tenant, TenantQuerySet, tenant_of_key
 
 MARK = "lxc_"
 _USE_NOTED_EVERY = timedelta(minutes=1)
+_ROLE_OF_OWNER = Subquery(
+    Membership.unscoped.filter(  # within the key's own organisation
+        organisation_id=OuterRef("organisation_id"), user_id=OuterRef("owner_id")
+    ).values("role")[:1]
+)
 
 
 def create_key(
@@ -86,27 +92,15 @@ def tenant_of_text(text: str) -> Tenant | None:
     prefix = text.removeprefix(MARK).partition("_")[0]
     if not text.startswith(MARK) or not prefix.isascii() or len(prefix) > 12:
         return None
-    key = (
-        ApiKey.unscoped.select_related(  # the key is what tells the organisation
-            "organisation", "owner"
-        )
-        .filter(prefix=prefix)
-        .first()
-    )
+    found = ApiKey.unscoped.filter(prefix=prefix)  # the key is what tells the organisation
+    # One query for everything: a first token waits for it.
+    key = found.select_related("organisation", "owner").annotate(owner_role=_ROLE_OF_OWNER).first()
     if key is None or not hmac.compare_digest(bytes(key.digest), _digest(text)):
         return None
-    if not key.is_usable or not key.owner.is_active:
-        return None
-    membership = (
-        Membership.objects.for_organisation(key.organisation_id)
-        .select_related("organisation", "user")
-        .filter(user_id=key.owner_id)
-        .first()
-    )
-    if membership is None:
+    if not key.is_usable or not key.owner.is_active or key.owner_role is None:
         return None
     _note_use(key)
-    return tenant_of_key(key, membership)
+    return tenant_of_key(key, Role(key.owner_role))
 
 
 def _note_use(key: ApiKey) -> None:

@@ -72,11 +72,10 @@ def tenant_of(membership: Membership) -> Tenant:
     return Tenant(membership.organisation, role, GRANTS[role], membership.user)
 
 
-def tenant_of_key(key: ApiKey, membership: Membership) -> Tenant:
-    """The tenant of an API key: its owner's rights, narrowed to the key's scopes."""
-    role = Role(membership.role)
+def tenant_of_key(key: ApiKey, role: Role) -> Tenant:
+    """The tenant of an API key: its owner's rights in *role*, narrowed to the key's scopes."""
     permissions = GRANTS[role] & {Permission(scope) for scope in key.scopes}
-    return Tenant(membership.organisation, role, frozenset(permissions), membership.user, key)
+    return Tenant(key.organisation, role, frozenset(permissions), key.owner, key)
 
 
 class TenantQuerySet(models.QuerySet[_Model]):
