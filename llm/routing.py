@@ -7,20 +7,26 @@ silently (promise P8).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db.models import Avg
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from llm.models import ProviderSettings
+from llm.breaker import Breaker
+from llm.models import Inference, ProviderSettings
 from llm.provider_settings import configuration_of
 from llm.providers import registry
 from llm.providers.addresses import UnsafeAddress, allowed_networks
 from llm.providers.base import BaseLLMProvider
 from llm.providers.configuration import Configuration
+from llm.shared_state import shared_store
+from llm.strategies import Contender, Hint, Strategy, ranked
 from orgs.models import Organisation
 from orgs.tenancy import Tenant
 
@@ -31,6 +37,10 @@ EU_MEMBER_STATES = frozenset(
         *("IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK"),
     }
 )
+
+# Turns of round robin are forgotten after a day; then it begins with the first again.
+ROUND_ROBIN_SECONDS = 86_400.0
+SPEED_PERIOD = timedelta(days=1)
 
 
 class NoRoute(Exception):
@@ -137,6 +147,53 @@ def route(tenant: Tenant, *, settings_id: UUID | None = None, model: str | None 
     return _route(tenant.organisation, settings_id=settings_id, model=model)
 
 
+def routes(
+    tenant: Tenant,
+    *,
+    model: str | None = None,
+    strategy: Strategy = Strategy.PRIORITY,
+    hint: Hint | None = None,
+    chain: Sequence[UUID] = (),
+) -> list[Route]:
+    """All providers that may answer, in the order to try them before the first token.
+
+    *chain* names settings in the order to try, and nothing else is tried; else *strategy* and
+    *hint* order what the organisation has enabled. A provider whose breaker is open goes last:
+    it is tried only where no other is left. Raises :class:`NoRoute` as :func:`route` does.
+    """
+    organisation = tenant.organisation
+    if chain:
+        candidates = [_named(organisation, settings_id) for settings_id in chain]
+    else:
+        candidates = list(_candidates(organisation))
+    able = [
+        candidate
+        for candidate in candidates
+        if candidate.is_allowed(organisation) and (model is None or model in candidate.models)
+    ]
+    if not able:  # the same words as for one: which rule stands in the way
+        first = candidates[0].id if chain else None
+        return [_route(organisation, settings_id=first, model=model)]
+    if not chain:
+        able = _ordered(organisation, able, model, strategy, hint)
+    able.sort(key=lambda candidate: _breaker(candidate, model).is_resting())
+    found: list[Route] = []
+    refused: NoRoute | None = None
+    for candidate in able:
+        try:
+            found.append(_made(organisation, candidate, model or candidate.models[0]))
+        except NoRoute as error:  # this model runs elsewhere, or its address may not be called
+            refused = refused or error
+    if not found and refused is not None:
+        raise refused
+    return found
+
+
+def breaker_of(found: Route) -> Breaker:
+    """The circuit breaker to ask before, and to tell after, a call by *found*."""
+    return Breaker(f"{found.settings_id or 'default'}:{found.model}")
+
+
 def get_llm_provider(organisation: Organisation) -> BaseLLMProvider:
     """The organisation's default provider, else the instance's. Raises :class:`NoRoute`."""
     return _route(organisation, settings_id=None, model=None).provider
@@ -184,6 +241,54 @@ def _made(organisation: Organisation, candidate: _Candidate, model: str) -> Rout
     except UnsafeAddress as error:
         raise NoRoute("provider_misconfigured", str(error)) from error
     return Route(provider, candidate.id, candidate.name, model, provider.data_region)
+
+
+def _ordered(
+    organisation: Organisation,
+    candidates: Sequence[_Candidate],
+    model: str | None,
+    strategy: Strategy,
+    hint: Hint | None,
+) -> list[_Candidate]:
+    speeds = _first_token_ms(organisation) if strategy is Strategy.SPEED else {}
+    turn = 0
+    if strategy is Strategy.ROUND_ROBIN:
+        turn = shared_store().count(f"round_robin:{organisation.pk}", ROUND_ROBIN_SECONDS) - 1
+    by_id = {candidate.id: candidate for candidate in candidates}
+    contenders = [
+        Contender(
+            candidate.id,
+            registry.vendor(candidate.vendor).provider_name,
+            model or candidate.models[0],
+            candidate.region,
+            priority=candidate.row.priority if candidate.row is not None else 100,
+            first_token_ms=speeds.get(candidate.id) if candidate.id else None,
+            options=candidate.row.options if candidate.row is not None else None,
+        )
+        for candidate in candidates
+    ]
+    ordered = ranked(contenders, strategy=strategy, hint=hint, turn=turn)
+    return [by_id[contender.settings_id] for contender in ordered]
+
+
+def _first_token_ms(organisation: Organisation) -> dict[UUID, float]:
+    """How long each provider took to its first word, on average over the last day."""
+    measured = (
+        Inference.objects.for_organisation(organisation.pk)
+        .filter(
+            started_at__gte=timezone.now() - SPEED_PERIOD,
+            first_token_ms__isnull=False,
+            provider_settings__isnull=False,
+        )
+        .order_by()
+        .values_list("provider_settings_id")
+        .annotate(Avg("first_token_ms"))
+    )
+    return {settings_id: float(average) for settings_id, average in measured}
+
+
+def _breaker(candidate: _Candidate, model: str | None) -> Breaker:
+    return Breaker(f"{candidate.id or 'default'}:{model or candidate.models[0]}")
 
 
 def _named(organisation: Organisation, settings_id: UUID) -> _Candidate:

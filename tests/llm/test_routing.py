@@ -10,13 +10,17 @@ import pytest
 
 from llm import provider_settings
 from llm.models import ProviderSettings
+from llm.providers.errors import Unavailable
 from llm.routing import (
     NoRoute,
+    breaker_of,
     choices,
     get_llm_provider,
     region_is_allowed,
     route,
+    routes,
 )
+from llm.strategies import Hint, Strategy
 from orgs.organisations import change_organisation
 from orgs.tenancy import Tenant
 from tests.cast import Cast
@@ -209,3 +213,62 @@ async def test_a_forbidden_region_receives_no_byte(cast: Cast) -> None:
             error = await sync_to_async(refused)(cast.max, **asked)
             assert error.code == "region_forbidden"
         assert server.connections == 0
+
+
+# -- In which order -------------------------------------------------------------------------------
+
+
+def names(tenant: Tenant, **asked: Any) -> list[str]:
+    return [found.name for found in routes(tenant, **asked)]
+
+
+def test_all_that_may_answer_are_listed_and_none_that_may_not(cast: Cast) -> None:
+    add(cast.alice, "American", priority=1, **US)
+    add(cast.alice, "Second", priority=3, allowed_models=["sim-small"])
+    add(cast.alice, "First", priority=2)
+    off = add(cast.alice, "Off", priority=0)
+    provider_settings.disable(tenant=cast.alice, settings_id=off.pk)
+    assert names(cast.max) == ["First", "Second"]
+    assert names(cast.max, model="sim-small") == ["Second"]
+    assert names(cast.charlie) == ["Simulated model"]
+
+
+def test_a_strategy_and_a_hint_order_them(cast: Cast) -> None:
+    add(cast.alice, "European", priority=1, **EU)
+    add(cast.alice, "Local", priority=2, options={"quality": 50})
+    assert names(cast.max) == ["European", "Local"]
+    assert names(cast.max, strategy=Strategy.LOCAL_FIRST) == ["Local", "European"]
+    assert names(cast.max, strategy=Strategy.COST_OPTIMIZED) == ["Local", "European"]
+    assert names(cast.max, hint=Hint.BEST_QUALITY) == ["Local", "European"]
+    turns = [names(cast.max, strategy=Strategy.ROUND_ROBIN)[0] for _ in range(4)]
+    assert turns == ["European", "Local", "European", "Local"]
+    assert set(names(cast.max, strategy=Strategy.SPEED)) == {"European", "Local"}
+
+
+def test_a_chain_is_tried_in_its_order_and_nothing_else(cast: Cast) -> None:
+    rows = {name: add(cast.alice, name) for name in ("A", "B", "C")}
+    assert names(cast.max, chain=[rows["C"].pk, rows["A"].pk]) == ["C", "A"]
+    us = add(cast.alice, "American", **US)
+    assert names(cast.max, chain=[us.pk, rows["A"].pk]) == ["A"]
+    with pytest.raises(NoRoute) as caught:
+        routes(cast.max, chain=[us.pk])
+    assert caught.value.code == "region_forbidden"
+
+
+def test_with_nobody_allowed_the_rule_in_the_way_is_named(cast: Cast) -> None:
+    add(cast.alice, "American", **US)
+    for asked in ({}, {"strategy": Strategy.LOCAL_FIRST}, {"hint": Hint.CHEAPEST}):
+        with pytest.raises(NoRoute) as caught:
+            routes(cast.max, **asked)
+        assert caught.value.code == "region_forbidden"
+
+
+def test_a_provider_that_keeps_failing_is_tried_last(cast: Cast) -> None:
+    add(cast.alice, "First", priority=1)
+    add(cast.alice, "Second", priority=2)
+    first = routes(cast.max)[0]
+    for _ in range(5):
+        breaker_of(first).failed(Unavailable("down"))
+    assert names(cast.max) == ["Second", "First"]
+    breaker_of(first).succeeded()
+    assert names(cast.max) == ["First", "Second"]

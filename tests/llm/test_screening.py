@@ -69,7 +69,7 @@ SHAPES: dict[str, Callable[[Random], str]] = {
     "es.dni": lambda r: digits(r, 8) + _letters(r, 1),
     "es.nie": lambda r: _letters(r, 1, "XYZ") + digits(r, 7) + _letters(r, 1),
     "fi.hetu": lambda r: _ddmmyy(r) + "-" + digits(r, 3) + _letters(r, 1, HETU),
-    "fr.nir": lambda r: " ".join(("1", *day(r)[:0:-1], "75", digits(r, 3), digits(r, 3), digits(r, 2))),
+    "fr.nir": lambda r: f"1 {r.randint(10, 99)} 07 75 {digits(r, 3)} {digits(r, 5)}",
     "gr.amka": lambda r: _ddmmyy(r) + digits(r, 5),
     "hr.oib": lambda r: digits(r, 11),
     "ie.pps": lambda r: digits(r, 7) + _letters(r, 1) + "A",
