@@ -193,10 +193,26 @@ def test_anchors_cannot_be_changed(cast: Cast, outsiders: SmallWitness, statemen
             run_as(role, statement)
 
 
-def run_as(role: str, statement: str) -> None:
+def test_the_applications_role_adds_anchors_and_changes_none(
+    cast: Cast, outsiders: SmallWitness
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET ROLE lexcustis_app")
+    try:
+        assert [result.problem for result in anchor_now(cast.organisation.pk)] == ["", ""]
+        for statement in ("UPDATE audit_anchor SET size = 0", "DELETE FROM audit_anchor"):
+            with pytest.raises(Error, match="permission denied"):
+                run_as("origin", statement, set_role=False)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("RESET ROLE")
+
+
+def run_as(role: str, statement: str, *, set_role: bool = True) -> None:
     """Run a statement; ``replica`` is how ordinary triggers are got around."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL session_replication_role = {role}")
+        if set_role:
+            cursor.execute(f"SET LOCAL session_replication_role = {role}")
         cursor.execute(statement)
 
 
