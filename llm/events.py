@@ -17,6 +17,8 @@ from llm.pump import Pump
 # Silence after which a comment is sent, so that no proxy takes the connection for dead.
 PING_SECONDS = 15.0
 PING = b": ping\n\n"
+# The mark for machines that the text was made by a model (Art. 50(2)).
+AI_MARK = "Lexcustis-AI-Generated"
 
 
 class Script(Protocol):
@@ -88,6 +90,8 @@ def with_record(pump: Pump, answer: dict[str, Any]) -> JsonResponse:
 
 
 def _name_record(response: HttpResponseBase, pump: Pump) -> None:
+    """Say in headers what every answer is and where its record stands."""
+    response[AI_MARK] = "true"
     if pump.requested is not None:
         response["Lexcustis-Record"] = pump.requested.header
 

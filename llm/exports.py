@@ -15,6 +15,7 @@ from django.http import HttpResponse
 from django.utils import timezone
 
 from llm.conversations import ConversationView, MessageView
+from llm.events import AI_MARK
 
 FORMAT = "lex-custis/conversation/v1"
 # IPTC's word for "created by a trained model", which C2PA and picture agencies use as well.
@@ -31,7 +32,7 @@ def as_file(conversation: ConversationView, form: str) -> HttpResponse:
     response = HttpResponse(text, content_type=media)
     name = f"conversation-{conversation.id}.{suffix}"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
-    response["Lexcustis-AI-Generated"] = "true"
+    response[AI_MARK] = "true"
     response["Cache-Control"] = "no-store"
     return response
 

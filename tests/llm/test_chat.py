@@ -73,6 +73,7 @@ def test_an_answer_streams_and_is_in_the_log(max_: httpx2.Client, cast: Cast) ->
     assert response.headers["content-type"] == "text/event-stream"
     assert response.headers["x-accel-buffering"] == "no"
     assert response.headers["cache-control"] == "no-cache"
+    assert response.headers["lexcustis-ai-generated"] == "true"
     events = events_of(response)
     assert [events[0][0], events[-1][0]] == ["start", "end"]
     start, end = events[0][1], events[-1][1]
