@@ -14,7 +14,8 @@ RUN uv pip install --system --no-cache --compile-bytecode --require-hashes -r re
 
 COPY . .
 RUN useradd --system --home-dir /var/lib/lexcustis lexcustis \
-    && install -d -o lexcustis -g lexcustis /var/lib/lexcustis /var/lib/lexcustis-signer
+    && install -d -o lexcustis -g lexcustis /var/lib/lexcustis /var/lib/lexcustis-signer \
+        /run/lexcustis-signer
 USER lexcustis
 ENV PYTHONUNBUFFERED=1 \
     LEXCUSTIS_HOME=/var/lib/lexcustis \
