@@ -32,7 +32,7 @@ _BLOCK = 20_000
 
 def main(scale: str | None = None) -> None:
     """Measure and print."""
-    size, turns = (1_000_000, 5) if is_full(scale) else (150_000, 3)
+    size, turns = (1_000_000, 3) if is_full(scale) else (150_000, 3)
     tell_machine()
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         bundle = Path(folder, "bundle")
@@ -45,15 +45,16 @@ def main(scale: str | None = None) -> None:
 
 def _tell_speed(bundle: Path, key: str, size: int, turns: int) -> None:
     raw, default, parsed = [], [], []
-    for _ in range(turns):
+    for turn in range(turns):
         raw.append(_raw_seconds(bundle))
         default.append(_verify(bundle, key)[0])
-        parsed.append(_verify(bundle, key, "--parse")[0])
+        if turn == 0:
+            parsed.append(_verify(bundle, key, "--parse")[0])
     for name, seconds, goal in (
         ("full verification of records of 1 KB, one process", default, ">= 0.40"),
         ("the same with every record parsed", parsed, None),
     ):
-        ratios = [reference / it for reference, it in zip(raw, seconds, strict=True)]
+        ratios = [reference / it for reference, it in zip(raw, seconds, strict=False)]
         tell(
             name,
             statistics.median(ratios),
