@@ -32,6 +32,12 @@ from llm.providers.framing import ServerSentEvents
 _SIGNATURE = "~"
 _ERRORS = frozenset({"OTHER", "MISSING_THOUGHT_SIGNATURE"})
 _LENGTH = frozenset({"MAX_TOKENS", "CONTINUATION"})
+_FILTERED = frozenset(
+    {
+        *("SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"),
+        *("MODEL_ARMOR", "JAILBREAK"),
+    }
+)
 
 
 class GeminiProvider(HTTPProvider):
@@ -262,11 +268,11 @@ class _Reading:
 
 
 def _reason(raw: str) -> FinishReason:
-    if raw == "STOP":
-        return FinishReason.STOP
     if raw in _LENGTH:
         return FinishReason.LENGTH
     # MALFORMED_…, UNEXPECTED_TOOL_CALL, TOO_MANY_TOOL_CALLS: the model failed, nobody refused.
     if raw in _ERRORS or raw.startswith(("MALFORMED_", "UNEXPECTED_", "TOO_MANY_")):
         return FinishReason.ERROR
-    return FinishReason.CONTENT_FILTER
+    if raw in _FILTERED or raw.startswith("IMAGE_"):
+        return FinishReason.CONTENT_FILTER
+    return FinishReason.STOP  # the vendor's own word is kept beside it

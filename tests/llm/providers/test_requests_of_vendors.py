@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from llm.providers.base import ChatMessage, Model, ToolCall
+from llm.providers.base import ChatMessage, FinishReason, Model, ToolCall
 from llm.providers.errors import BadResponse, ContentRefused, RateLimited, Unavailable
 from tests.llm.providers.golden_anthropic import ANTHROPIC
 from tests.llm.providers.golden_bedrock import BEDROCK, MEDIA
@@ -332,6 +332,26 @@ async def test_gemini_says_in_the_body_when_to_come_back(loopback: Loopback) -> 
         with pytest.raises(RateLimited) as caught:
             await loopback.provider("gemini").chat(CONVERSATION)
         assert caught.value.retry_after == 34.5
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        ("STOP", FinishReason.STOP),
+        ("MAX_TOKENS", FinishReason.LENGTH),
+        ("CONTINUATION", FinishReason.LENGTH),
+        ("SPII", FinishReason.CONTENT_FILTER),
+        ("IMAGE_SAFETY", FinishReason.CONTENT_FILTER),
+        ("A_WORD_OF_TOMORROW", FinishReason.STOP),
+    ],
+)
+async def test_geminis_many_words_for_an_end(
+    loopback: Loopback, raw: str, reason: FinishReason
+) -> None:
+    candidate = {"content": {"parts": [{"text": "Hi"}]}, "finishReason": raw, "index": 0}
+    loopback.always(Reply([sse({"candidates": [candidate]})]))
+    answer = await loopback.provider("gemini").chat(CONVERSATION)
+    assert (answer.finish_reason, answer.raw_finish_reason) == (reason, raw)
 
 
 @pytest.mark.parametrize("raw", ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "OTHER"])
