@@ -11,7 +11,7 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from lexcustis.content_security import POLICY
+from lexcustis.content_security import policy
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -215,8 +215,9 @@ ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_PREVENT_ENUMERATION = True
 # Lock-out belongs to axes, where an officer can see and lift it; one mechanism, not two.
 ACCOUNT_RATE_LIMITS = {"login_failed": None}
+_OIDC_APPS = env.json("OIDC_APPS", default=[])
 SOCIALACCOUNT_PROVIDERS = {
-    "openid_connect": {"APPS": env.json("OIDC_APPS", default=[])},
+    "openid_connect": {"APPS": _OIDC_APPS},
 }
 SOCIALACCOUNT_ONLY = False
 SOCIALACCOUNT_AUTO_SIGNUP = False
@@ -235,7 +236,7 @@ AXES_ENABLE_ADMIN = False
 
 # -- Web security -------------------------------------------------------------------------------
 
-CONTENT_SECURITY_POLICY = POLICY
+CONTENT_SECURITY_POLICY = policy(_OIDC_APPS)
 _HTTPS = not DEMO and not DEBUG
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=_HTTPS)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # asked for inside the network
