@@ -30,6 +30,7 @@ from audit.ledger import Draft, Text, commit_blocking
 from audit.models import Log, RecordIndex
 from audit.reading import ContentGone, read_content, record_bytes
 from audit.retention import prune, set_retention
+from audit.tasks import keep_ledger
 from audit.verification import verify_log
 from orgs.tenancy import PermissionRefused
 from tests.audit.test_sealing import seal
@@ -161,3 +162,30 @@ def test_commands_verify_and_seal(cast: Cast) -> None:
     assert "valid" in output.getvalue()
     with pytest.raises(SystemExit):
         call_command("verify", "nobody", stderr=io.StringIO())
+
+
+def test_an_operator_erases_by_command_and_the_clock_keeps_the_ledger(cast: Cast) -> None:
+    receipt = commit_blocking(a_draft(cast))
+    output = io.StringIO()
+    actor = str(cast.max.user.pk)
+    slug = cast.organisation.slug
+    call_command("erase", slug, "--actor", actor, "--ground", "gdpr_17_1", stdout=output)
+    assert "recorded as" in output.getvalue()
+    with pytest.raises(ContentGone):
+        read_content(cast.organisation.pk, receipt.record_id, "prompt")
+    with pytest.raises(SystemExit):
+        call_command("erase", slug, "--ground", "gdpr_17_1", stderr=io.StringIO())
+    place_hold(cast.olivia, name="file 9")
+    held = commit_blocking(a_draft(cast))
+    with pytest.raises(SystemExit):
+        call_command(
+            "erase",
+            slug,
+            "--record",
+            str(held.record_id),
+            "--ground",
+            "mistake",
+            stderr=io.StringIO(),
+        )
+    keep_ledger()
+    assert read_content(cast.organisation.pk, held.record_id, "prompt") == b"hello"
