@@ -47,7 +47,7 @@ def _label(row: dict[str, Any]) -> str:
     article = str(row["art"])
     name = article if article.startswith("GDPR") else f"AI Act {article}"
     paragraph = "" if row["para"] in ("-", "all") else f", {row['para']}"
-    return f"{name}{paragraph}  {row['duty']}"
+    return f"{name}{paragraph}: {row['duty']}"
 
 
 def _status(material: Material, row: dict[str, Any]) -> Leaf:
