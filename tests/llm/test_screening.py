@@ -401,12 +401,12 @@ def test_time_grows_with_length_and_not_with_its_square(piece: str) -> None:
         text = (piece * (size // len(piece) + 1))[:size]
         times = []
         for _ in range(5):
-            begin = time.perf_counter()
+            begin = time.thread_time()  # the processor's, since machines are shared
             screen(text, country="DE")
-            times.append(time.perf_counter() - begin)
+            times.append(time.thread_time() - begin)
         return min(times)
 
     seconds(1000)
     small, large = seconds(4_000), seconds(32_000)
-    assert large < 8 * 3 * max(small, 0.0005)
+    assert large < 8 * 4 * max(small, 0.0005)  # its square would be 64 times
     assert small < 0.05  # a tenth of it on a quiet machine; see the benchmarks
