@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.core.management import call_command
@@ -20,6 +21,12 @@ from django.test.utils import setup_databases
 
 from tests.cast import Cast, make_cast
 from tests.live import live_server_process, web_server  # noqa: F401 - fixtures of every test
+
+# The machines that run the tests are shared: how long one example takes says nothing.
+hypothesis.settings.register_profile(
+    "shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("shared")
 
 _PROMISE = re.compile(r"\bP[1-9]\b")
 
