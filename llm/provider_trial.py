@@ -20,10 +20,12 @@ _MODELS_NAMED = 6
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of it, in words."""
+    """What came of it, in words; ``found`` is None where nothing was sent."""
 
     passed: bool
     words: str
+    region: str
+    found: Check | None = None
 
 
 def try_provider(tenant: Tenant, row: ProviderSettings) -> Trial:
@@ -32,19 +34,20 @@ def try_provider(tenant: Tenant, row: ProviderSettings) -> Trial:
     No prompt is sent, and nothing at all to a region that the organisation's policy forbids (P8).
     """
     tenant.require(Permission.PROVIDER_MANAGE)
+    region = region_of(row)
     try:
-        region = region_of(row)
         if not region_is_allowed(region, tenant.organisation.allowed_regions):
             words = _(
                 "Not tested: “%(region)s” is not among your allowed regions. Nothing was sent."
             )
-            return Trial(False, words % {"region": region})
+            return Trial(False, words % {"region": region}, region)
         found = async_to_sync(_check)(row)
     except (UnknownVendor, UnsafeAddress) as error:
-        return Trial(False, str(error))
+        return Trial(False, str(error), region)
     if found.problem:
-        return Trial(False, _("No good answer: %(problem)s") % {"problem": found.problem})
-    return Trial(True, _in_words(row, found))
+        words = _("No good answer: %(problem)s") % {"problem": found.problem}
+        return Trial(False, words, found.region, found)
+    return Trial(True, _in_words(row, found), found.region, found)
 
 
 async def _check(row: ProviderSettings) -> Check:
