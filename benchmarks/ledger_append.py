@@ -120,7 +120,7 @@ def lags(since: datetime) -> list[float]:
 
 def main(scale: str | None = None) -> None:
     """Measure and print."""
-    turns, seconds = (7, 6.0) if is_full(scale) else (2, 2.0)
+    turns, seconds = (7, 6.0) if is_full(scale) else (3, 3.0)
     tell_machine()
     with tempfile.TemporaryDirectory() as folder, instance() as environment:
         bench = Bench(environment, Path(folder))
