@@ -11,15 +11,16 @@ from __future__ import annotations
 import base64
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from django.utils import timezone
+
 from audit.anchor_models import Anchor, AnchorKind
-from audit.checkpoints import latest_of_log
 from audit.hashing import split
 from audit.logs import current_log
 from audit.models import Checkpoint, Log, Position, Record, RecordIndex
@@ -46,25 +47,50 @@ class SliceReport:
     unsealed_in_period: int
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The state of a log that a slice speaks of: its first *size* records, as known at *as_of*.
+
+    With the same limit a slice has the same bytes, however the log and its anchors have grown.
+    """
+
+    size: int
+    as_of: datetime
+
+
 def export_period(
-    organisation_id: UUID, start: datetime, end: datetime, folder: Path
+    organisation_id: UUID,
+    start: datetime,
+    end: datetime,
+    folder: Path,
+    *,
+    limit: Limit | None = None,
 ) -> SliceReport:
     """Write the slice of the records that claim a time from *start* to before *end*.
 
     Writes ``audit_log_period.jsonl``, one record a line in the order of the tree, and ``proofs/``
     into *folder*: the frame, the checkpoints, and the leaf hashes, which name a wrong record.
-    Records not yet sealed cannot be proved and are only counted.
+    Records not yet sealed, or beyond *limit*, are not proved and only counted. By default the
+    limit is the newest signed head and every anchor there is now.
     """
     log = current_log(organisation_id)
+    limit = limit or Limit(log.signed_size, timezone.now())
     in_period = RecordIndex.objects.for_organisation(organisation_id).filter(
         log_number=log.number, at__gte=start, at__lt=end
     )
-    places, unsealed = _places(log, in_period.values_list("pk", flat=True))
-    before = _before(log, places[0]) if places else latest_of_log(log.number)
+    places, unsealed = _places(log, in_period.values_list("pk", flat=True), limit)
+    newest = _before(log, limit.size)
+    before = _before(log, places[0]) if places else newest
     first = before.size if before else 0
     after = _after(log, places[1] + 1) if places else before
     last = after.size if after else first
-    _write_proofs(log, folder / "proofs", before, after, period=(start, end))
+    notes = {
+        "before": before,
+        "after": after,
+        "latest": newest,
+        "anchored": _anchored(log, last, limit),
+    }
+    _write_proofs(log, folder / "proofs", notes, period=(start, end), as_of=limit.as_of)
     kinds: Counter[str] = Counter()
     counted = 0
     with (
@@ -104,8 +130,10 @@ def records_between(log_number: int, first: int, end: int) -> Iterator[tuple[byt
             yield bytes(records[record_id].bytes), stored
 
 
-def _places(log: Log, ids: Any) -> tuple[tuple[int, int] | None, int]:
+def _places(log: Log, ids: Any, limit: Limit) -> tuple[tuple[int, int] | None, int]:
     """The smallest and the largest position of these records, and how many have none."""
+    # A head that is not signed yet proves nothing.
+    provable = min(log.signed_size, limit.size)
     lowest: int | None = None
     highest: int | None = None
     unsealed = 0
@@ -114,8 +142,7 @@ def _places(log: Log, ids: Any) -> tuple[tuple[int, int] | None, int]:
     def flush() -> None:
         nonlocal lowest, highest, unsealed
         found = positions_of(log.number, batch)
-        # A head that is not signed yet proves nothing.
-        signed = [position for position in found.values() if position < log.signed_size]
+        signed = [position for position in found.values() if position < provable]
         unsealed += len(batch) - len(signed)
         if signed:
             lowest = min(signed) if lowest is None else min(lowest, *signed)
@@ -135,28 +162,29 @@ def _places(log: Log, ids: Any) -> tuple[tuple[int, int] | None, int]:
 
 def _before(log: Log, position: int) -> Checkpoint | None:
     checkpoints = Checkpoint.objects.filter(log_number=log.number, size__lte=position)
-    return checkpoints.order_by("-size", "-id").first()
+    return checkpoints.order_by("-size", "id").first()
 
 
 def _after(log: Log, size: int) -> Checkpoint | None:
     checkpoints = Checkpoint.objects.filter(log_number=log.number, size__gte=size)
-    return checkpoints.order_by("size", "-id").first()
+    return checkpoints.order_by("size", "id").first()
 
 
 def _write_proofs(
     log: Log,
     folder: Path,
-    before: Checkpoint | None,
-    after: Checkpoint | None,
+    notes: Mapping[str, Checkpoint | None],
     *,
     period: tuple[datetime, datetime],
+    as_of: datetime,
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tree = StoredTree(log.number)
+    before, after, newest, anchored = (
+        notes[name] for name in ("before", "after", "latest", "anchored")
+    )
     first = before.size if before else 0
     end = after.size if after else first
-    newest, anchored = latest_of_log(log.number), _anchored(log, end)
-    notes = {"before": before, "after": after, "latest": newest, "anchored": anchored}
     for name, checkpoint in notes.items():
         if checkpoint is not None:
             (folder / f"checkpoint_{name}.txt").write_text(checkpoint.note, encoding="utf-8")
@@ -175,22 +203,24 @@ def _write_proofs(
         else [],
     }
     if anchored is not None:
-        _write_anchors(anchored, folder)
+        _write_anchors(anchored, folder, as_of)
     (folder / "slice.json").write_text(json.dumps(proof, indent=1) + "\n", encoding="utf-8")
 
 
-def _anchored(log: Log, size: int) -> Checkpoint | None:
+def _anchored(log: Log, size: int, limit: Limit) -> Checkpoint | None:
     """The first checkpoint over the slice that somebody outside has vouched for."""
     anchor = Anchor.unscoped.filter(  # the log names the organisation
-        log_number=log.number, size__gte=size
+        log_number=log.number, size__gte=size, received_at__lt=limit.as_of
     ).order_by("size", "id")
     first: Anchor | None = anchor.select_related("checkpoint").first()
     return first.checkpoint if first else None
 
 
-def _write_anchors(checkpoint: Checkpoint, folder: Path) -> None:
+def _write_anchors(checkpoint: Checkpoint, folder: Path, as_of: datetime) -> None:
     """Time stamps, each a file of its own, and the witnesses' signature lines in one."""
-    anchors = Anchor.unscoped.filter(checkpoint=checkpoint).order_by("id")  # as above
+    anchors = Anchor.unscoped.filter(  # as above
+        checkpoint=checkpoint, received_at__lt=as_of
+    ).order_by("id")
     lines = []
     for number, anchor in enumerate(anchors, 1):
         if anchor.kind == AnchorKind.TIME_STAMP:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.records import write_time
-from audit.slices import RECORDS_FILE, SliceReport, export_period
+from audit.slices import RECORDS_FILE, Limit, SliceReport, export_period
 from dossier.models import Dossier
 
 _SERVED = "lexcustis.data_region.served"
@@ -40,10 +40,16 @@ class Slice:
 
 def write_slice(dossier: Dossier, folder: Path) -> Slice:
     """Write the records of the dossier's period and their proofs into *folder*."""
-    if dossier.as_of is None:
-        raise ValueError("The moment of the statement is fixed when the work begins.")
+    if dossier.as_of is None or dossier.checkpoint_size is None:
+        raise ValueError("Moment and tree of the statement are fixed when the work begins.")
     opens, closes = dossier.period.opens, min(dossier.period.closes, dossier.as_of)
-    report = export_period(dossier.organisation_id, opens, closes, folder)
+    report = export_period(
+        dossier.organisation_id,
+        opens,
+        closes,
+        folder,
+        limit=Limit(dossier.checkpoint_size, dossier.as_of),
+    )
     return _slice(report, _served(folder / RECORDS_FILE, opens, closes))
 
 
