@@ -243,8 +243,9 @@ def usage(material: Material) -> Section:
             Row("people", "People", _people(material, use.people)),
         ]
         title = f"{use.model}, through {use.provider}, region {use.region}"
-        if not use.provider:
-            title = "Blocked by the organisation's rules: no provider was called"
+        if not use.sent:
+            wished = f" ({use.provider}, region {use.region})" if use.provider else ""
+            title = f"Blocked by the organisation's rules{wished}: no provider was called"
         blocks.append(Block(f"use_{number}", title, tuple(rows), layout="checklist"))
     if not blocks:
         row = Row("calls", "Calls to models", material.counted(0, "count-calls"))
