@@ -57,6 +57,8 @@ _PLAN: list[tuple[Words, list[tuple[Words, str, str]]]] = [
         [
             (_("Inferences"), "llm.inference", "ai"),
             (_("Providers"), "llm.providersettings", "server"),
+            (_("Budgets"), "llm.budget", "budget"),
+            (_("Usage and cost"), "usage", "list"),
         ],
     ),
     (
@@ -109,6 +111,8 @@ def _offered(site: LexCustisAdminSite, request: HttpRequest) -> Mapping[str, str
         addresses["own_organisation"] = own
     if "audit.recordindex" in addresses:
         addresses["audit_log"] = reverse("admin:audit_log")
+    if "llm.budget" in addresses:
+        addresses["usage"] = reverse("admin:llm_usage")
     return addresses
 
 

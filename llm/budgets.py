@@ -13,6 +13,7 @@ from decimal import Decimal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q, Sum
 from django.utils import timezone
@@ -24,6 +25,7 @@ from llm.calls import Call, Outcome, Refused
 from llm.models import Budget, BudgetAccount, BudgetEntry, Inference
 from llm.outcomes import price_of
 from llm.providers.base import Usage, estimate_tokens
+from orgs.models import ApiKey, Membership
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
 
@@ -118,6 +120,7 @@ def save_budget(tenant: Tenant, budget: Budget) -> Budget:
     """Create or change a budget; recorded as a change of the organisation's policy."""
     tenant.require(Permission.ORGANISATION_MANAGE)
     budget.organisation = tenant.organisation
+    _require_own_subject(tenant, budget)
     with transaction.atomic():
         budget.full_clean()
         budget.save()
@@ -131,6 +134,16 @@ def delete_budget(tenant: Tenant, budget: Budget) -> None:
     with transaction.atomic():
         _record(tenant, budget, "deleted")
         budget.delete()
+
+
+def _require_own_subject(tenant: Tenant, budget: Budget) -> None:
+    """Refuse people and keys of others in the same words as those that do not exist (P4)."""
+    people = Membership.objects.for_tenant(tenant).filter(user_id=budget.user_id)
+    if budget.user_id is not None and not people.exists():
+        raise ValidationError({"user": _("There is no such person in your organisation.")})
+    keys = ApiKey.objects.for_tenant(tenant).filter(pk=budget.api_key_id)
+    if budget.api_key_id is not None and not keys.exists():
+        raise ValidationError({"api_key": _("There is no such key in your organisation.")})
 
 
 def _record(tenant: Tenant, budget: Budget, change: str) -> None:

@@ -22,6 +22,8 @@ PEOPLE = {
 OTHER_PAGES = {
     "admin:audit_log": Permission.AUDIT_READ,
     "admin:audit_progress": Permission.AUDIT_READ,
+    "admin:llm_usage": Permission.USAGE_READ,
+    "admin:llm_usage_csv": Permission.USAGE_READ,
     "admin:pause": Permission.ORGANISATION_MANAGE,
 }
 OTHER_ACTS = {
