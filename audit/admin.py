@@ -1,7 +1,7 @@
 """The admin of the audit log: records to look at, the log's proof, and its verification.
 
-Nothing here can be changed, by anybody. Content (prompts, answers) is not shown: reading other
-people's text is a recorded act of its own.
+No record can be changed, by anybody. One's own content (prompts, answers) is shown; reading other
+people's, and erasing, are recorded acts of their own (:mod:`audit.content_admin`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path
@@ -22,11 +22,17 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
+from audit.break_glass import request_disclosure
+from audit.content_admin import ErasureForm
+from audit.erasure import Ground, Held, certificate, erase
+from audit.inclusion import NotSealedYet, prove_inclusion
 from audit.kinds import Kind
-from audit.models import RecordIndex
-from audit.reading import record_bytes
+from audit.models import Content, RecordIndex
+from audit.reading import RecordNotFound, record_bytes
 from audit.record_page import actor_names, log_page, record_page
 from audit.running_verification import running_verification, start_verification
+from audit.tampering import NotSealed
+from audit.tampering_demo import demonstrate_tampering
 from orgs.admin_lists import IdentifiedModelAdmin, period_filter, time_column
 from orgs.models import Membership
 from orgs.roles import Permission
@@ -97,7 +103,7 @@ class RecordAdmin(IdentifiedModelAdmin):
     list_title = _("Audit log")
     list_intro = _(
         "Every act that counts, exactly as it was written. Nobody can change or remove a record; "
-        "what people wrote is stored beside the log and not shown here."
+        "what people wrote is stored beside the log."
     )
     list_display = [
         time_column("at", _("time")),
@@ -161,7 +167,12 @@ class RecordAdmin(IdentifiedModelAdmin):
             path("log/", view(require_GET(self.log)), name="audit_log"),
             path("log/verify/", view(require_POST(self.verify)), name="audit_verify"),
             path("log/progress/", view(require_GET(self.progress)), name="audit_progress"),
+            path("log/tamper/", view(require_POST(self.tamper)), name="audit_tamper"),
             path("<uuid:record_id>/canonical.json", view(self.download), name="audit_download"),
+            path("<uuid:record_id>/proof.tlog-proof", view(self.proof), name="audit_proof"),
+            path("<uuid:record_id>/erasure.json", view(self.certificate), name="audit_certificate"),
+            path("<uuid:record_id>/ask/", view(require_POST(self.ask)), name="audit_ask"),
+            path("<uuid:record_id>/erase/", view(self.erase), name="audit_erase"),
             *super().get_urls(),
         ]
 
@@ -191,9 +202,88 @@ class RecordAdmin(IdentifiedModelAdmin):
             {"running": running is not None, **(asdict(running) if running else {})}
         )
 
+    def tamper(self, request: HttpRequest) -> HttpResponse:
+        """In the demo: change one byte on a copy, and show what the verifier says of it."""
+        try:
+            shown = demonstrate_tampering(required_tenant(request))
+        except (NotSealed, LookupError) as refusal:
+            self.message_user(request, str(refusal), "ERROR")
+            return redirect("admin:audit_log")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("One byte changed"),
+            "opts": self.opts,
+            "demonstration": shown,
+        }
+        return TemplateResponse(request, "admin/audit/tampering.html", context)
+
     def download(self, request: HttpRequest, record_id: UUID) -> HttpResponse:
         """The record's canonical bytes, exactly as they were hashed."""
         row = self._row(request, str(record_id))
         data = record_bytes(row.organisation_id, row.record_id)
         headers = {"Content-Disposition": f'attachment; filename="record_{row.record_id}.json"'}
         return HttpResponse(data, content_type="application/json", headers=headers)
+
+    def proof(self, request: HttpRequest, record_id: UUID) -> HttpResponse:
+        """The record's inclusion proof as a file (C2SP ``tlog-proof``); 404 until sealed."""
+        row = self._row(request, str(record_id))
+        try:
+            proof = prove_inclusion(row.organisation_id, row.record_id)
+        except (NotSealedYet, RecordNotFound) as error:
+            raise Http404(str(error)) from error
+        name = f"record_{row.record_id}.tlog-proof"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return HttpResponse(proof.tlog_proof, content_type="text/plain", headers=headers)
+
+    def certificate(self, request: HttpRequest, record_id: UUID) -> HttpResponse:
+        """What the person who asked for an erasure gets; 404 until its record is sealed."""
+        row = self._row(request, str(record_id))
+        if row.kind != Kind.CONTENT_ERASED:
+            raise Http404
+        try:
+            paper = certificate(row.organisation_id, row.record_id)
+        except (NotSealedYet, RecordNotFound) as error:
+            raise Http404(str(error)) from error
+        name = f"erasure_{row.record_id}.json"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return JsonResponse(paper, headers=headers)
+
+    # -- Content ---------------------------------------------------------------------------------
+
+    def ask(self, request: HttpRequest, record_id: UUID) -> HttpResponse:
+        """Ask to read a record's content, with a reason; somebody else decides."""
+        row = self._row(request, str(record_id))
+        reason = request.POST.get("reason", "")
+        try:
+            request_disclosure(required_tenant(request), [row.record_id], reason)
+        except ValidationError as refusal:
+            self.message_user(request, " ".join(refusal.messages), "ERROR")
+        else:
+            self.message_user(request, _("Asked. A second person decides."))
+        return redirect("admin:audit_recordindex_change", row.record_id)
+
+    def erase(self, request: HttpRequest, record_id: UUID) -> HttpResponse:
+        """Erase texts of a record on a legal ground, after a page that says what that means."""
+        row, tenant = self._row(request, str(record_id)), required_tenant(request)
+        tenant.require(Permission.CONTENT_ERASE)
+        stored = Content.objects.filter(
+            organisation_id=tenant.organisation_id, record_id=row.record_id
+        ).values_list("slot", flat=True)
+        form = ErasureForm(request.POST or None, stored=sorted(stored))
+        if form.is_valid():
+            places = [(row.record_id, slot) for slot in form.cleaned_data["slots"]]
+            try:
+                erase(tenant, places, Ground(form.cleaned_data["ground"]))
+            except Held:
+                self.message_user(request, _("A legal hold covers this text: it stays."), "ERROR")
+            else:
+                self.message_user(request, _("Erased. The record and its proof stay."))
+            return redirect("admin:audit_recordindex_change", row.record_id)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Erase content"),
+            "opts": self.opts,
+            "row": row,
+            "form": form,
+        }
+        return TemplateResponse(request, "admin/audit/erase.html", context)

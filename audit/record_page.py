@@ -5,31 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Min
+from django.utils import timezone
+
 from audit import checkpoints
+from audit.anchor_models import Anchor
+from audit.anchors import newest_anchors
+from audit.content_page import ContentPage, content_page
 from audit.hashing import leaf_hash
-from audit.models import Checkpoint, Content, Log, RecordIndex
+from audit.models import Checkpoint, Log, RecordIndex, SealState
 from audit.reading import record_bytes
 from audit.running_verification import Progress, running_verification
 from audit.signer import SignerUnavailable
-from audit.state import LedgerState, ledger_state
+from audit.state import STOPPED_AFTER, LedgerState, ledger_state
 from orgs.models import ApiKey, User
 from orgs.tenancy import Tenant
 
 RELATED_AT_MOST = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """One content slot: what the record commits to, and whether the text is still there."""
-
-    name: str
-    commitment: str
-    media: str
-    size: int
-    is_stored: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +49,7 @@ class RecordPage:
     leaf_hash: str
     position: int | None
     checkpoint: Checkpoint | None
-    slots: list[Slot]
+    content: ContentPage
     names: list[Related]
     named_by: list[Related]
 
@@ -77,10 +73,13 @@ class LogPage:
     checkpoint: Checkpoint | None
     verification_key: str
     running: Progress | None
+    anchors: list[Anchor]
+    sealer_looked_at: datetime | None
+    sealer_runs: bool
 
 
 def record_page(tenant: Tenant, row: RecordIndex) -> RecordPage:
-    """Everything about one record of the tenant's organisation but its content."""
+    """Everything about one record of the tenant's organisation, and what it may see of the text."""
     data = record_bytes(row.organisation_id, row.record_id)
     record: dict[str, Any] = json.loads(data)
     names = actor_names(tenant, [row])
@@ -93,7 +92,7 @@ def record_page(tenant: Tenant, row: RecordIndex) -> RecordPage:
         leaf_hash=leaf_hash(data).hex(),
         position=row.position,
         checkpoint=checkpoints.latest_of_log(row.log_number),
-        slots=_slots(row, record),
+        content=content_page(tenant, row, record),
         names=_named(tenant, record),
         named_by=_naming(tenant, row),
     )
@@ -104,14 +103,18 @@ def log_page(tenant: Tenant) -> LogPage:
     log = Log.objects.for_tenant(tenant).order_by("-epoch").first()
     try:
         key = checkpoints.verification_key()
-    except SignerUnavailable:
+    except (SignerUnavailable, OSError):
         key = ""
+    looked_at = SealState.objects.aggregate(oldest=Min("looked_at"))["oldest"]
     return LogPage(
         origin=log.origin if log else "",
         state=ledger_state(tenant.organisation_id),
         checkpoint=checkpoints.latest_of_log(log.number) if log else None,
         verification_key=key,
         running=running_verification(tenant.organisation_id),
+        anchors=newest_anchors(tenant.organisation_id),
+        sealer_looked_at=looked_at,
+        sealer_runs=looked_at is not None and timezone.now() - looked_at < STOPPED_AFTER,
     )
 
 
@@ -143,18 +146,6 @@ def _ids(actors: Iterable[tuple[str, str]], kind: str) -> list[UUID]:
             except ValueError:  # not ours: shown as it is written
                 continue
     return ids
-
-
-def _slots(row: RecordIndex, record: dict[str, Any]) -> list[Slot]:
-    stored = set(
-        Content.objects.filter(
-            organisation_id=row.organisation_id, record_id=row.record_id
-        ).values_list("slot", flat=True)
-    )
-    return [
-        Slot(name, slot["commitment"], slot["media"], slot["bytes"], name in stored)
-        for name, slot in sorted(record.get("content", {}).items())
-    ]
 
 
 def _named(tenant: Tenant, record: dict[str, Any]) -> list[Related]:
