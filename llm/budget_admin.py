@@ -50,7 +50,7 @@ class BudgetForm(DomainForm):
             "api_key": _("Only for budgets of API keys. Empty: every key has this budget."),
             "period": _("Counting begins anew at midnight in your organisation's time zone."),
             "limit": _(
-                "In the unit below, for instance: 50. A call that would pass it is stopped."
+                "In the unit below, for instance: 50. What happens at the limit is chosen below."
             ),
             "unit": _(
                 "Calls that are priced in another currency, or for which no price is known, do "
