@@ -70,7 +70,7 @@ def ledger_state(organisation_id: UUID) -> LedgerState:
         problems.append("The last verification found the log not valid.")
     if waited > STOPPED_AFTER.total_seconds():
         problems.append(f"The oldest unsealed record has waited {waited:.0f} seconds.")
-        problems += sealer_state().problems
+        problems += _delays(log)
     return LedgerState(
         origin=log.origin,
         size=log.size,
@@ -85,19 +85,47 @@ def ledger_state(organisation_id: UUID) -> LedgerState:
     )
 
 
+def _delays(log: Log) -> list[str]:
+    """Why sealing is late, in what one organisation may know: nothing of other logs (P4)."""
+    problems = [] if _is_running(_shard()) else ["The sealer does not run."]
+    if _slow_transactions():
+        problems.append("A long transaction in the database holds up sealing.")
+    try:
+        head = signer().heads([log.origin]).get(log.origin)
+    except (SignerUnavailable, OSError):
+        return [*problems, "The signer cannot be reached."]
+    if head is not None and head.size > log.size:
+        problems.append("The database was rolled back: the signer has signed more than it holds.")
+    return problems
+
+
 def sealer_state() -> SealerState:
-    """Whether this instance's sealer works, what holds it up, and what the signer knows."""
-    state = SealState.objects.order_by("looked_at").first()
-    now = timezone.now()
-    is_running = state is not None and now - state.looked_at < STOPPED_AFTER
+    """For the operator: whether sealing works, what holds it up, and what the signer knows."""
+    state = _shard()
+    is_running = _is_running(state)
     problems = [] if is_running else ["The sealer does not run: start 'manage.py seal'."]
+    problems += [
+        f"A transaction holds up sealing: process {pid} ({name}), open for {seconds} s."
+        for pid, name, seconds in _slow_transactions()
+    ]
+    return SealerState(state.looked_at if state else None, is_running, problems + _behind_signer())
+
+
+def _shard() -> SealState | None:
+    """The shard that was looked at longest ago."""
+    return SealState.objects.order_by("looked_at").first()
+
+
+def _is_running(state: SealState | None) -> bool:
+    return state is not None and timezone.now() - state.looked_at < STOPPED_AFTER
+
+
+def _slow_transactions() -> list[tuple[int, str, int]]:
+    """Process, name and age in seconds of each transaction that holds up sealing."""
     with connection.cursor() as cursor:
         cursor.execute(_SLOW_TRANSACTIONS)
-        problems += [
-            f"A transaction holds up sealing: process {pid} ({name}), open for {seconds} s."
-            for pid, name, seconds in cursor.fetchall()
-        ]
-    return SealerState(state.looked_at if state else None, is_running, problems + _behind_signer())
+        rows: list[tuple[int, str, int]] = cursor.fetchall()
+    return rows
 
 
 def _behind_signer() -> list[str]:

@@ -47,6 +47,8 @@ _PLAN: list[tuple[Words, list[tuple[Words, str, str]]]] = [
         [
             (_("Audit log"), "audit.recordindex", "record"),
             (_("Proof of the log"), "audit_log", "mark"),
+            (_("Disclosures"), "audit.disclosure", "shield"),
+            (_("Legal holds"), "audit.hold", "lock"),
             (_("Dossiers"), "dossier.dossier", "dossier"),
             (_("Declarations"), "dossier.declaration", "edit"),
             (_("Schedules"), "dossier.dossierschedule", "clock"),

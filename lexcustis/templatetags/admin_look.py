@@ -21,7 +21,7 @@ register = template.Library()
 def mark(name: str) -> SafeString:
     """An icon of the admin: decoration beside words that say the same."""
     source = static("lexcustis/admin-icons.svg")
-    if name in {"record", "mark", "key", "building", "user", "ai", "edit"}:
+    if name in {"record", "mark", "key", "building", "user", "ai", "edit", "shield", "lock"}:
         source = static("lexcustis/icons.svg")
     return format_html(
         '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
