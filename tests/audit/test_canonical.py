@@ -23,6 +23,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 OBJECTS = st.dictionaries(KEYS, VALUES, max_size=6)
 
 
+@pytest.mark.timeout(600)
 @settings(max_examples=2000, deadline=None)
 @given(OBJECTS)
 def test_it_gives_the_bytes_of_rfc_8785(value: dict[str, Any]) -> None:
