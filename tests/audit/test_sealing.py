@@ -23,6 +23,7 @@ from audit.proofs import verify_consistency, verify_inclusion
 from audit.sealing import seal_once
 from audit.signer import LocalSigner, Refusal, Request, signer
 from audit.tree import StoredTree
+from audit.verification import verify_log
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast
 
@@ -31,10 +32,16 @@ def seal() -> None:
     """Until nothing waits: other tests may leave transactions open for a moment."""
     for _ in range(50):
         report = seal_once()
-        assert report.problems == []
+        assert [problem for problem in report.problems if not _is_damaged(problem)] == []
         if not report.sealed and not report.more:
             return
         time.sleep(0.01)
+
+
+def _is_damaged(problem: str) -> bool:
+    """Whether the problem is with a log that another test has damaged on purpose."""
+    log = Log.unscoped.filter(origin=problem.partition(": ")[0]).first()
+    return log is not None and not verify_log(log.organisation_id).valid
 
 
 def sealed_ids(log: Log) -> list[object]:
