@@ -66,7 +66,7 @@ def admitted(call: Call) -> Call:
     with transaction.atomic():
         passed = []
         for budget in budgets:
-            account = _locked_account(budget, _subject(budget, call.tenant), call.at)
+            account = _locked_account(budget, call.tenant, call.at)
             amount = _amount(budget, *estimate)
             if _used(account) + amount > budget.limit:
                 passed.append(budget)
@@ -181,11 +181,11 @@ def _subject(budget: Budget, tenant: Tenant) -> UUID:
     return tenant.organisation_id
 
 
-def _locked_account(budget: Budget, subject_id: UUID, at: datetime) -> BudgetAccount:
+def _locked_account(budget: Budget, tenant: Tenant, at: datetime) -> BudgetAccount:
     values = {
         "budget_id": budget.pk,
-        "subject_id": subject_id,
-        "period_start": _local_start(budget, budget.organisation.time_zone, at),
+        "subject_id": _subject(budget, tenant),
+        "period_start": _period_start(budget, tenant, at),
     }
     accounts = BudgetAccount.objects.for_organisation(budget.organisation_id)
     account: BudgetAccount | None = accounts.select_for_update().filter(**values).first()
@@ -261,9 +261,5 @@ def _recorded(organisation_id: UUID, inference_ids: Iterable[UUID]) -> set[UUID]
 
 
 def _period_start(budget: Budget, tenant: Tenant, at: datetime) -> date:
-    return _local_start(budget, tenant.organisation.time_zone, at)
-
-
-def _local_start(budget: Budget, time_zone: str, at: datetime) -> date:
-    today = at.astimezone(ZoneInfo(time_zone)).date()
+    today = at.astimezone(ZoneInfo(tenant.organisation.time_zone)).date()
     return today if budget.period == Budget.Period.DAY else today.replace(day=1)

@@ -9,8 +9,8 @@ from uuid import UUID
 from django.http import Http404
 
 from llm.calls import CallFailed
-from llm.prices import Price, price
-from llm.providers.base import BaseLLMProvider, Usage, estimate_tokens
+from llm.outcomes import price_on
+from llm.providers.base import Usage, estimate_tokens
 from llm.routing import NoRoute, Route, choices, route
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
@@ -52,8 +52,8 @@ def price_list(tenant: Tenant) -> list[ListedPrice]:
     for choice in choices(tenant):
         for model in choice.models if choice.allowed else ():
             chosen = _route(tenant, choice.id, model)
-            input_price = _price(chosen, Usage(_MILLION, 0))
-            output_price = _price(chosen, Usage(0, _MILLION))
+            input_price = price_on(chosen, Usage(_MILLION, 0))
+            output_price = price_on(chosen, Usage(0, _MILLION))
             listed.append(
                 ListedPrice(
                     choice.name,
@@ -80,7 +80,7 @@ def estimate(
     tenant.require(Permission.CHAT)
     chosen = _route(tenant, settings_id, model)
     usage = Usage(estimate_tokens(message), max_tokens, source="estimated")
-    found = _price(chosen, usage)
+    found = price_on(chosen, usage)
     return Estimate(
         chosen.name,
         chosen.model,
@@ -100,17 +100,3 @@ def _route(tenant: Tenant, settings_id: UUID | None, model: str | None) -> Route
         if error.code == "provider_unknown":
             raise Http404 from error
         raise CallFailed(error.code, error.message, status=403) from error
-
-
-def _price(chosen: Route, usage: Usage) -> Price | None:
-    return price(
-        usage,
-        provider_name=chosen.provider.provider_name,
-        models=(chosen.model,),
-        options=_options(chosen.provider),
-    )
-
-
-def _options(provider: BaseLLMProvider) -> dict[str, object]:
-    configuration = getattr(provider, "configuration", None)
-    return dict(getattr(configuration, "options", None) or {})

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import structlog
 
 from llm.calls import Call, Outcome, State
 from llm.prices import Price, WrongPrice, list_date, list_source, price
 from llm.providers.base import ChatStream, Usage, estimate_tokens
+from llm.routing import Route
 
 logger = structlog.get_logger(__name__)
 
@@ -50,18 +53,25 @@ def outcome_of(
 def price_of(call: Call, usage: Usage, answered: str) -> Price | None:
     """What the call cost at the price of the model that answered, where one is known."""
     assert call.route is not None
-    provider = call.route.provider
+    return price_on(call.route, usage, answered, at=call.at)
+
+
+def price_on(
+    route: Route, usage: Usage, answered: str = "", *, at: datetime | None = None
+) -> Price | None:
+    """What *usage* costs on *route*, at the price of the model that *answered* if known."""
+    provider = route.provider
     options = getattr(getattr(provider, "configuration", None), "options", None)
     try:
         return price(
             usage,
             provider_name=provider.provider_name,
-            models=(answered, call.route.model),
+            models=(answered, route.model),
             options=options,
-            at=call.at,
+            at=at,
         )
     except WrongPrice:
-        logger.warning("inference.not_priced", inference_id=str(call.id), exc_info=True)
+        logger.warning("inference.not_priced", provider=route.name, exc_info=True)
         return None
 
 
