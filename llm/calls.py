@@ -85,6 +85,7 @@ class Place:
     prompt_id: UUID = field(default_factory=uuid7)
     answer_id: UUID = field(default_factory=uuid7)
     is_retry: bool = False
+    system_id: UUID | None = None  # of a conversation that exists already
 
     @property
     def is_new(self) -> bool:
@@ -116,6 +117,9 @@ class Call:
     place: Place | None = None
     streamed: bool = True
     passed_budgets: Sequence[UUID] = ()  # those that only warn
+    system_id: UUID | None = None  # the AI system of the organisation's register
+    operation: str = "chat"  # as OpenTelemetry names it: "chat" or "embeddings"
+    attributes: Mapping[str, Any] = field(default_factory=dict)  # more for the request's record
     id: UUID = field(default_factory=uuid7)
     at: datetime = field(default_factory=timezone.now)
 

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from llm.budget_models import Budget, BudgetAccount, BudgetEntry
 from orgs.identifiers import uuid7
-from orgs.models import ApiKey, Organisation, User
+from orgs.models import AISystem, ApiKey, Organisation, User
 from orgs.tenancy import TenantModel
 
 __all__ = [
@@ -130,6 +130,9 @@ class Conversation(TenantModel):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     organisation = models.ForeignKey(Organisation, models.CASCADE, related_name="conversations")
     user = models.ForeignKey(User, models.CASCADE, related_name="conversations")
+    system = models.ForeignKey(
+        AISystem, models.SET_NULL, null=True, blank=True, related_name="conversations"
+    )
     sealed_title = models.BinaryField(default=b"")
     archived_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -196,12 +199,18 @@ class Inference(TenantModel):
     organisation = models.ForeignKey(Organisation, models.CASCADE, related_name="inferences")
     user = models.ForeignKey(User, models.PROTECT, related_name="inferences")
     api_key = models.ForeignKey(ApiKey, models.PROTECT, null=True, blank=True, related_name="+")
+    # Systems are retired, never deleted, and always asked for together with the organisation.
+    system = models.ForeignKey(
+        AISystem, models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+    )
     conversation = models.ForeignKey(
         Conversation, models.SET_NULL, null=True, blank=True, related_name="inferences"
     )
     provider_settings = models.ForeignKey(
         ProviderSettings, models.SET_NULL, null=True, blank=True, related_name="+"
     )
+    # As OpenTelemetry names it: "chat" or "embeddings".
+    operation = models.CharField(_("operation"), max_length=20, default="chat", db_default="chat")
     provider_name = models.CharField(max_length=100)
     requested_model = models.CharField(max_length=200)
     response_model = models.CharField(max_length=200, blank=True)
@@ -243,7 +252,7 @@ class Inference(TenantModel):
     def body(self) -> dict[str, Any]:
         """The OpenTelemetry names that every record of this call carries."""
         return {
-            "gen_ai.operation.name": "chat",
+            "gen_ai.operation.name": self.operation,
             "gen_ai.provider.name": self.provider_name,
             "gen_ai.request.model": self.requested_model,
         }

@@ -29,17 +29,22 @@ _LONGEST = 200
 def requested(call: Call) -> Draft:
     """The record that must be committed before anything is sent (promise P1)."""
     options = call.asked.options
-    body = _base(call) | {
-        "gen_ai.request.stream": call.streamed,
-        "gen_ai.request.temperature": _decimal(options.temperature),
-        "gen_ai.request.top_p": _decimal(options.top_p),
-        "gen_ai.request.max_tokens": options.max_tokens,
-        "gen_ai.request.seed": options.seed,
-        "lexcustis.interface": call.interface,
-        "lexcustis.attempt": 1,
-        "lexcustis.role": call.tenant.role.value,
-        "lexcustis.budget.passed": [str(budget) for budget in call.passed_budgets] or None,
-    }
+    body = (
+        _base(call)
+        | {
+            "gen_ai.request.stream": call.streamed,
+            "gen_ai.request.temperature": _decimal(options.temperature),
+            "gen_ai.request.top_p": _decimal(options.top_p),
+            "gen_ai.request.max_tokens": options.max_tokens,
+            "gen_ai.request.seed": options.seed,
+            "lexcustis.interface": call.interface,
+            "lexcustis.system.id": str(call.system_id) if call.system_id else None,
+            "lexcustis.attempt": 1,
+            "lexcustis.role": call.tenant.role.value,
+            "lexcustis.budget.passed": [str(budget) for budget in call.passed_budgets] or None,
+        }
+        | dict(call.attributes)
+    )
     if call.place is not None:
         body["gen_ai.conversation.id"] = str(call.place.conversation_id)
     return Draft(
@@ -113,7 +118,7 @@ def interrupted(inference: Inference) -> Receipt:
 def _base(call: Call) -> dict[str, Any]:
     settings_id = call.route.settings_id if call.route else call.asked.provider_id
     return {
-        "gen_ai.operation.name": "chat",
+        "gen_ai.operation.name": call.operation,
         "gen_ai.provider.name": call.provider_name,
         "gen_ai.request.model": call.model,
         "lexcustis.provider.settings_id": str(settings_id) if settings_id else None,

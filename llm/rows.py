@@ -31,7 +31,9 @@ def begin(call: Call, receipt: Receipt) -> None:
         user_id=tenant.user.pk,
         api_key_id=tenant.api_key.pk if tenant.api_key else None,
         conversation_id=place.conversation_id if place else None,
+        system_id=call.system_id,
         provider_settings_id=call.route.settings_id if call.route else None,
+        operation=call.operation,
         provider_name=call.provider_name[:100],
         requested_model=call.model[:200],
         data_region=call.region[:20],
@@ -90,6 +92,7 @@ def _conversation(call: Call, place: Place) -> None:
             organisation_id=call.tenant.organisation_id,
             user_id=call.tenant.user.pk,
             sealed_title=place.sealed_title,
+            system_id=call.system_id,
             created_at=call.at,
             updated_at=call.at,
         )
