@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -26,6 +26,7 @@ from llm.models import Budget, BudgetAccount, BudgetEntry, Inference
 from llm.outcomes import price_of
 from llm.providers.base import Usage, estimate_tokens
 from orgs.models import ApiKey, Membership
+from orgs.prepared_queries import PreparedQuery
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
 
@@ -163,13 +164,26 @@ def _record(tenant: Tenant, budget: Budget, change: str) -> None:
 
 def _budgets_of(tenant: Tenant) -> list[Budget]:
     """The active budgets that a call of this tenant counts against, in the order of locking."""
-    scope, mine = Budget.Scope, tenant.api_key.pk if tenant.api_key else None
+    if tenant.api_key is None:
+        return _of_person(tenant.organisation_id, tenant.user.pk)
+    return _of_key(tenant.organisation_id, tenant.user.pk, tenant.api_key.pk)
+
+
+def _counting(
+    organisation_id: UUID, user_id: UUID, api_key_id: UUID | None = None
+) -> QuerySet[Budget]:
+    scope = Budget.Scope
     counts = Q(scope=scope.ORGANISATION) | Q(scope=scope.USER, user=None)
-    counts |= Q(scope=scope.USER, user_id=tenant.user.pk)
-    if mine is not None:
-        counts |= Q(scope=scope.API_KEY, api_key=None) | Q(scope=scope.API_KEY, api_key_id=mine)
-    active = Budget.objects.for_tenant(tenant).filter(counts, is_active=True)
-    return list(active.order_by("pk"))
+    counts |= Q(scope=scope.USER, user_id=user_id)
+    if api_key_id is not None:
+        counts |= Q(scope=scope.API_KEY, api_key=None)
+        counts |= Q(scope=scope.API_KEY, api_key_id=api_key_id)
+    active = Budget.objects.for_organisation(organisation_id).filter(counts, is_active=True)
+    return active.order_by("pk")
+
+
+_of_person = PreparedQuery(_counting, UUID(int=1), UUID(int=2))
+_of_key = PreparedQuery(_counting, UUID(int=1), UUID(int=2), UUID(int=3))
 
 
 def _subject(budget: Budget, tenant: Tenant) -> UUID:

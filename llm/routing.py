@@ -28,6 +28,7 @@ from llm.providers.configuration import Configuration
 from llm.shared_state import shared_store
 from llm.strategies import Contender, Hint, Strategy, ranked
 from orgs.models import Organisation
+from orgs.prepared_queries import PreparedQuery
 from orgs.tenancy import Tenant
 
 # ISO 3166-1 codes of the member states: whoever allows the EU allows each of them.
@@ -316,13 +317,19 @@ def _default(organisation: Organisation, model: str | None) -> _Candidate:
     return next(allowed, candidates[0])
 
 
-def _candidates(organisation: Organisation) -> Iterator[_Candidate]:
-    """The organisation's enabled providers by priority; without any, the instance's default."""
-    rows = list(
-        ProviderSettings.objects.for_organisation(organisation.pk)
+_enabled = PreparedQuery(
+    lambda organisation_id: (
+        ProviderSettings.objects.for_organisation(organisation_id)
         .filter(is_enabled=True)
         .order_by("priority", "name")
-    )
+    ),
+    UUID(int=1),
+)
+
+
+def _candidates(organisation: Organisation) -> Iterator[_Candidate]:
+    """The organisation's enabled providers by priority; without any, the instance's default."""
+    rows = _enabled(organisation.pk)
     yield from map(_of_row, rows)
     if not rows and settings.DEFAULT_LLM_PROVIDER:
         configuration = default_configuration()

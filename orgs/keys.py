@@ -7,6 +7,7 @@ import hmac
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
@@ -17,6 +18,7 @@ from django.utils import timezone
 
 from orgs.changes import Change, announce
 from orgs.models import ApiKey, Membership
+from orgs.prepared_queries import PreparedQuery
 from orgs.roles import Permission, Role
 from orgs.tenancy import Tenant, TenantQuerySet, tenant_of_key
 
@@ -26,6 +28,16 @@ _ROLE_OF_OWNER = Subquery(
     Membership.unscoped.filter(  # within the key's own organisation
         organisation_id=OuterRef("organisation_id"), user_id=OuterRef("owner_id")
     ).values("role")[:1]
+)
+
+# One query for everything: a first token waits for it.
+_key_with_owner = PreparedQuery(
+    lambda prefix: (
+        ApiKey.unscoped.filter(prefix=prefix)  # the key is what tells the organisation
+        .select_related("organisation", "owner")
+        .annotate(owner_role=_ROLE_OF_OWNER)
+    ),
+    "prefix",
 )
 
 
@@ -92,9 +104,7 @@ def tenant_of_text(text: str) -> Tenant | None:
     prefix = text.removeprefix(MARK).partition("_")[0]
     if not text.startswith(MARK) or not prefix.isascii() or len(prefix) > 12:
         return None
-    found = ApiKey.unscoped.filter(prefix=prefix)  # the key is what tells the organisation
-    # One query for everything: a first token waits for it.
-    key = found.select_related("organisation", "owner").annotate(owner_role=_ROLE_OF_OWNER).first()
+    key: Any = next(iter(_key_with_owner(prefix)), None)
     if key is None or not hmac.compare_digest(bytes(key.digest), _digest(text)):
         return None
     if not key.is_usable or not key.owner.is_active or key.owner_role is None:

@@ -1,0 +1,72 @@
+"""Queries whose SQL is written once per process.
+
+Django writes the SQL of a query anew whenever it is asked; for the few that stand between a
+question and its first token that takes longer than PostgreSQL takes to answer.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Hashable
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db.models.sql import Query
+from django.db.models.sql.compiler import SQLCompiler
+
+_Model = TypeVar("_Model", bound=models.Model)
+
+
+class PreparedQuery(Generic[_Model]):
+    """A query with places for values: ``PreparedQuery(make, *examples)(*values)`` lists its rows.
+
+    *make* gets the examples, which differ from each other and from every other value in the
+    query, and returns the query set; whatever values it is called with later, the SQL is the same
+    (no None, no list). Related rows and annotations come as the query set says.
+    """
+
+    def __init__(self, make: Callable[..., models.QuerySet[_Model]], *examples: Hashable) -> None:
+        self._make = make
+        self._examples = examples
+
+    def __call__(self, *values: Any) -> list[_Model]:
+        """The rows for *values*, one for each example. Reads the database."""
+        query_set, compiler, sql, places = self._written
+        params = tuple(known if place is None else values[place] for place, known in places)
+        found = query_set.all()
+        found.query = found.query.chain(_PreparedSQL)
+        found.query.written = (compiler, sql, params)  # type: ignore[attr-defined]
+        return list(found)
+
+    @cached_property
+    def _written(
+        self,
+    ) -> tuple[models.QuerySet[_Model], SQLCompiler, str, list[tuple[int | None, Any]]]:
+        query_set = self._make(*self._examples)
+        compiler: SQLCompiler = query_set.query.get_compiler(DEFAULT_DB_ALIAS)
+        sql, params = compiler.as_sql()
+        places = [
+            (self._examples.index(value) if value in self._examples else None, value)
+            for value in params
+        ]
+        if {place for place, _ in places} - {None} != set(range(len(self._examples))):
+            raise ValueError("The query does not hold each of its examples.")
+        return query_set, compiler, sql, places
+
+
+class _PreparedSQL(Query):
+    """A query that answers with the SQL it was given."""
+
+    written: tuple[SQLCompiler, str, tuple[Any, ...]]
+
+    def get_compiler(
+        self, using: Any = None, connection: Any = None, elide_empty: Any = True
+    ) -> Any:
+        """The compiler that wrote the SQL, on this thread's connection."""
+        written, sql, params = self.written
+        compiler = copy.copy(written)
+        compiler.query, compiler.using = self, using
+        compiler.connection = connection or connections[using]
+        compiler.as_sql = lambda *_args, **_options: (sql, params)  # type: ignore[method-assign]
+        return compiler

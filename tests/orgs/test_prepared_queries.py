@@ -1,0 +1,59 @@
+"""Queries written once give what the plain ones give."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import pytest
+from django.db import connections
+
+from orgs.models import Membership
+from orgs.prepared_queries import PreparedQuery
+from tests.cast import Cast
+
+
+def _of_organisation(organisation_id: UUID, role: str):
+    members = Membership.objects.for_organisation(organisation_id).exclude(role=role)
+    return members.select_related("user", "organisation").order_by("pk")
+
+
+def test_the_rows_are_those_of_the_plain_query(cast: Cast) -> None:
+    prepared = PreparedQuery(_of_organisation, UUID(int=1), "example")
+    for role in ("member", "auditor"):
+        plain = list(_of_organisation(cast.organisation.pk, role))
+        found = prepared(cast.organisation.pk, role)
+        assert found == plain
+        assert [row.user.email for row in found] == [row.user.email for row in plain]
+        assert {row.organisation.name for row in found} == {cast.organisation.name}
+    assert prepared(UUID(int=9), "member") == []
+
+
+def test_related_rows_come_along(cast: Cast, django_assert_num_queries) -> None:
+    prepared = PreparedQuery(_of_organisation, UUID(int=1), "example")
+    with django_assert_num_queries(1):
+        assert all(row.user.name for row in prepared(cast.organisation.pk, "auditor"))
+
+
+def test_each_thread_asks_on_its_own_connection(cast: Cast) -> None:
+    prepared = PreparedQuery(_of_organisation, UUID(int=1), "example")
+    expected = prepared(cast.organisation.pk, "auditor")
+
+    def ask(_number: int) -> list[Membership]:
+        try:
+            return prepared(cast.organisation.pk, "auditor")
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(found == expected for found in threads.map(ask, range(40)))
+
+
+def test_a_query_without_one_of_its_places_is_a_mistake(cast: Cast) -> None:
+    forgetful = PreparedQuery(
+        lambda organisation_id, _role: Membership.objects.for_organisation(organisation_id),
+        UUID(int=1),
+        "role",
+    )
+    with pytest.raises(ValueError, match="examples"):
+        forgetful(cast.organisation.pk, "member")
