@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from dossier.languages import Language
 from dossier.periods import Period
 from orgs.identifiers import uuid7
 from orgs.models import Organisation, User
@@ -22,6 +24,17 @@ class Kind(models.TextChoices):
     ART53 = "art53", _("Upstream documentation trail (Art. 53)")
     ART10 = "art10", _("Data-flow and input-data statement (Art. 10 note)")
     FULL = "full", _("Full dossier")
+
+
+def _in_further_languages() -> ArrayField[list[str], list[str]]:
+    """The field of the languages in which the same is printed once more."""
+    return ArrayField(
+        models.CharField(max_length=2, choices=Language),
+        default=list,
+        blank=True,
+        verbose_name=_("further languages"),
+        help_text=_("Each gives one more PDF with the same content in the same bundle."),
+    )
 
 
 class Dossier(TenantModel):
@@ -48,6 +61,11 @@ class Dossier(TenantModel):
     period_start = models.DateField(_("first day"))
     period_end = models.DateField(_("last day"), help_text=_("Included in the period."))
     time_zone = models.CharField(_("time zone"), max_length=64, editable=False)
+    # An input, not what tells dossiers apart: there is one, printed in one language or several.
+    language = models.CharField(
+        _("language"), max_length=2, choices=Language, default=Language.ENGLISH
+    )
+    further_languages = _in_further_languages()
     state = models.CharField(
         _("state"), max_length=10, choices=State, default=State.WAITING, editable=False
     )
@@ -126,6 +144,11 @@ class Dossier(TenantModel):
         return Period(self.period_start, self.period_end, self.time_zone)
 
     @property
+    def languages(self) -> tuple[str, ...]:
+        """Every language it is printed in, that of ``dossier.pdf`` first."""
+        return (self.language, *self.further_languages)
+
+    @property
     def is_published(self) -> bool:
         """Whether there is a file to download."""
         return self.state == self.State.PUBLISHED
@@ -142,6 +165,14 @@ class DossierSchedule(TenantModel):
         verbose_name=_("organisation"),
     )
     kind = models.CharField(_("kind"), max_length=10, choices=Kind)
+    language = models.CharField(
+        _("language"),
+        max_length=2,
+        choices=Language,
+        blank=True,
+        help_text=_("Empty: the organisation's language."),
+    )
+    further_languages = _in_further_languages()
     is_enabled = models.BooleanField(_("enabled"), default=True)
     catch_up_months = models.PositiveSmallIntegerField(
         _("catch up"),
