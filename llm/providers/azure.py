@@ -48,10 +48,17 @@ class AzureProvider(OpenAICompatibleProvider):
 
     def chat_path(self, model: str) -> str:
         """The path of the deployment where the address is a dated one."""
+        return self._deployment(model, super().chat_path(model))
+
+    def embeddings_path(self, model: str) -> str:
+        """The same for embeddings."""
+        return self._deployment(model, super().embeddings_path(model))
+
+    def _deployment(self, model: str, path: str) -> str:
         if not self._version:
-            return super().chat_path(model)
+            return path
         deployment, version = quote(model, safe=""), quote(self._version, safe="")
-        return f"/openai/deployments/{deployment}/chat/completions?api-version={version}"
+        return f"/openai/deployments/{deployment}{path}?api-version={version}"
 
     async def list_models(self) -> list[Model]:
         """The models that the resource could deploy."""

@@ -23,6 +23,7 @@ from llm.providers.base import (
     Usage,
 )
 from llm.providers.configuration import Configuration
+from llm.providers.embeddings import MAX_ANSWER_BYTES, Embeddings, Embeds, Vector, vectors_of
 from llm.providers.errors import BadResponse, ContentRefused, Unavailable
 from llm.providers.failures import broken_off
 from llm.providers.framing import ServerSentEvents
@@ -30,6 +31,7 @@ from llm.providers.framing import ServerSentEvents
 # The form gives calls no ids, but wants each call's signature back with its result: the id that
 # we make carries it.
 _SIGNATURE = "~"
+_EMBEDDED_AT_ONCE = 100
 _ERRORS = frozenset({"OTHER", "MISSING_THOUGHT_SIGNATURE"})
 _LENGTH = frozenset({"MAX_TOKENS", "CONTINUATION"})
 _FILTERED = frozenset(
@@ -40,8 +42,8 @@ _FILTERED = frozenset(
 )
 
 
-class GeminiProvider(HTTPProvider):
-    """Gemini with a key of Google AI Studio."""
+class GeminiForm(HTTPProvider):
+    """Gemini's form of a chat, wherever it is spoken."""
 
     @staticmethod
     def headers(configuration: Configuration) -> Mapping[str, str]:
@@ -116,6 +118,38 @@ class GeminiProvider(HTTPProvider):
             return int(counted["totalTokens"])
         except (KeyError, TypeError, ValueError) as error:
             raise BadResponse(f"{self.upstream.provider} counts in an unknown form.") from error
+
+
+class GeminiProvider(GeminiForm, Embeds):
+    """Gemini with a key of Google AI Studio. Vertex makes vectors in another way."""
+
+    async def embed(
+        self, inputs: Sequence[str], *, model: str, dimensions: int | None = None
+    ) -> Embeddings:
+        """Vectors, a hundred at a time, which is all that the vendor takes."""
+        vectors: list[Vector] = []
+        read: int | None = 0
+        for start in range(0, len(inputs), _EMBEDDED_AT_ONCE):
+            batch = inputs[start : start + _EMBEDDED_AT_ONCE]
+            made = await self._embed(batch, model, dimensions)
+            provider = self.upstream.provider
+            try:
+                given = [row["values"] for row in made["embeddings"]]
+                used = (made.get("usageMetadata") or {}).get("promptTokenCount")
+            except (AttributeError, KeyError, TypeError) as error:
+                raise BadResponse(f"{provider} sent vectors in an unknown form.") from error
+            vectors += vectors_of(provider, given, wanted=len(batch))
+            read = read + used if isinstance(used, int) and read is not None else None
+        usage = Usage(read, 0) if read is not None else None
+        return Embeddings(tuple(vectors), usage, model.removeprefix("models/"))
+
+    async def _embed(self, inputs: Sequence[str], model: str, dimensions: int | None) -> Any:
+        asked: dict[str, Any] = {"model": f"models/{model.removeprefix('models/')}"}
+        if dimensions is not None:
+            asked["outputDimensionality"] = dimensions
+        body = {"requests": [asked | {"content": {"parts": [{"text": text}]}} for text in inputs]}
+        path = f"{self.model_path(model)}:batchEmbedContents"
+        return await self.upstream.json("POST", path, body, limit=MAX_ANSWER_BYTES)
 
 
 def body_of(messages: Sequence[ChatMessage], options: ChatOptions) -> dict[str, Any]:

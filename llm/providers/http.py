@@ -39,6 +39,7 @@ from llm.providers.framing import Framing, too_large
 CONNECT_SECONDS = 5.0
 CLOSE_SECONDS = 0.05
 MAX_BODY_BYTES = 16 * 1024 * 1024
+LARGE_BYTES = 1024 * 1024
 MAX_STREAM_BYTES = 256 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
 
@@ -76,10 +77,11 @@ class Upstream:
         *,
         headers: Mapping[str, str] | None = None,
         seconds: float | None = None,
+        limit: int = MAX_BODY_BYTES,
     ) -> Any:
         """Call and return the parsed JSON of the answer. Raises :class:`ProviderError`."""
         async with self.call(method, path, body, headers=headers, seconds=seconds) as answer:
-            return await answer.json()
+            return await answer.json(limit=limit)
 
     @asynccontextmanager
     async def call(
@@ -171,7 +173,9 @@ class Answer:
         self.require_media("json")
         body = await self._read(limit)
         try:
-            return json.loads(body)
+            # A large body takes its time, in which other streams go on.
+            parse = json.loads
+            return await asyncio.to_thread(parse, body) if len(body) > LARGE_BYTES else parse(body)
         except (ValueError, RecursionError) as error:
             raise BadResponse(
                 f"{self._upstream.provider} did not answer in JSON. Check the base URL."

@@ -13,4 +13,9 @@ from llm.providers.openai_compatible import Dialect, OpenAICompatibleProvider
 class MistralProvider(OpenAICompatibleProvider):
     """Usage comes in the last chunk without asking, and asking is an error."""
 
-    dialect: ClassVar[Dialect] = Dialect(asks_usage=False, seed="random_seed", required_tool="any")
+    dialect: ClassVar[Dialect] = Dialect(
+        asks_usage=False,
+        seed="random_seed",
+        required_tool="any",
+        dimensions="output_dimension",
+    )

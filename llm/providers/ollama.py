@@ -22,6 +22,7 @@ from llm.providers.base import (
     Usage,
 )
 from llm.providers.configuration import UNKNOWN, Configuration, region_of_host
+from llm.providers.embeddings import MAX_ANSWER_BYTES, Embeddings, Embeds, vectors_of
 from llm.providers.errors import BadResponse, Unavailable
 from llm.providers.failures import broken_off
 from llm.providers.framing import JsonLines
@@ -31,7 +32,7 @@ DEFAULT_CONTEXT = 8192
 _FINISH_REASONS = {"length": FinishReason.LENGTH}
 
 
-class OllamaProvider(HTTPProvider):
+class OllamaProvider(HTTPProvider, Embeds):
     """A model on a machine of one's own. Option ``num_ctx``: the context length in tokens."""
 
     @classmethod
@@ -81,6 +82,24 @@ class OllamaProvider(HTTPProvider):
         if options.output_schema is not None:
             body["format"] = dict(options.output_schema)
         return body
+
+    async def embed(
+        self, inputs: Sequence[str], *, model: str, dimensions: int | None = None
+    ) -> Embeddings:
+        """Vectors from ``/api/embed``; a text that is too long is an error and never cut."""
+        body: dict[str, Any] = {"model": model, "input": list(inputs), "truncate": False}
+        if dimensions is not None:
+            body["dimensions"] = dimensions
+        made = await self.upstream.json("POST", "/api/embed", body, limit=MAX_ANSWER_BYTES)
+        given = made.get("embeddings") if isinstance(made, Mapping) else None
+        if not isinstance(given, list):
+            raise BadResponse(f"{self.upstream.provider} sent vectors in an unknown form.")
+        read = made.get("prompt_eval_count")
+        return Embeddings(
+            vectors_of(self.upstream.provider, given, wanted=len(inputs)),
+            Usage(read, 0) if isinstance(read, int) else None,
+            str(made.get("model") or "")[:200],
+        )
 
     async def list_models(self) -> list[Model]:
         """The models that are on the machine; the digest is the exact snapshot."""

@@ -28,6 +28,7 @@ from llm.providers.base import (
     Usage,
 )
 from llm.providers.configuration import Configuration
+from llm.providers.embeddings import MAX_ANSWER_BYTES, Embeddings, Embeds, vectors_of
 from llm.providers.errors import BadResponse, Unavailable
 from llm.providers.failures import broken_off
 from llm.providers.framing import ServerSentEvents
@@ -55,7 +56,8 @@ class Dialect:
     ``asks_usage``: it knows ``stream_options``. ``fixed_sampling``: a pattern of the models that
     refuse temperature and top_p. ``health``: a path from the origin's root that answers 200 when
     the server is ready; empty asks for the models. ``tokenize``: its ``/tokenize`` takes
-    ``content`` (llama.cpp) or ``messages`` (vLLM); empty has none.
+    ``content`` (llama.cpp) or ``messages`` (vLLM); empty has none. ``dimensions``: its word for
+    the length of a vector.
     """
 
     asks_usage: bool = True
@@ -65,10 +67,11 @@ class Dialect:
     fixed_sampling: str = ""
     health: str = ""
     tokenize: str = ""
+    dimensions: str = "dimensions"
 
 
-class OpenAICompatibleProvider(HTTPProvider):
-    """Any server with ``/chat/completions``."""
+class OpenAICompatibleProvider(HTTPProvider, Embeds):
+    """Any server with ``/chat/completions``; many also have ``/embeddings``."""
 
     dialect: ClassVar[Dialect] = Dialect()
 
@@ -83,6 +86,10 @@ class OpenAICompatibleProvider(HTTPProvider):
     def chat_path(self, model: str) -> str:
         """Where chat completions are, below the base URL."""
         return "/chat/completions"
+
+    def embeddings_path(self, model: str) -> str:
+        """Where embeddings are, below the base URL."""
+        return "/embeddings"
 
     async def stream_events(
         self, messages: Sequence[ChatMessage], options: ChatOptions
@@ -172,6 +179,31 @@ class OpenAICompatibleProvider(HTTPProvider):
             "type": "json_schema",
             "json_schema": {"name": "answer", "schema": dict(schema), "strict": strict},
         }
+
+    async def embed(
+        self, inputs: Sequence[str], *, model: str, dimensions: int | None = None
+    ) -> Embeddings:
+        """Vectors from ``/embeddings``, asked for in base64 as the official clients do."""
+        body: dict[str, Any] = {"model": model, "input": list(inputs), "encoding_format": "base64"}
+        _put(body, self.ways.dimensions, dimensions)
+        provider, path = self.upstream.provider, self.embeddings_path(model)
+        async with self.upstream.call("POST", path, body) as answer:
+            made = await answer.json(limit=MAX_ANSWER_BYTES)
+            location = answer.headers.get("x-ms-region", "")[:60]
+            upstream_id = str(answer.headers.get("x-request-id", ""))[:200]
+        try:
+            rows = sorted(made["data"], key=lambda row: int(row.get("index") or 0))
+            given = [row["embedding"] for row in rows]
+            used, answered = made.get("usage"), str(made.get("model") or "")[:200]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise BadResponse(f"{provider} sent vectors in an unknown form.") from error
+        return Embeddings(
+            vectors_of(provider, given, wanted=len(inputs)),
+            usage_of(provider, used) if used else None,
+            answered,
+            str(made.get("id") or upstream_id)[:200],
+            location,
+        )
 
     async def list_models(self) -> list[Model]:
         """The models that the server lists."""

@@ -7,8 +7,11 @@ holds one of the :data:`MAGIC_WORDS` gets what the word says.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
+import math
 import re
+from array import array
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final
 
@@ -27,7 +30,8 @@ from llm.providers.base import (
     Usage,
 )
 from llm.providers.configuration import SELF_HOSTED, Configuration
-from llm.providers.errors import RateLimited, Unavailable
+from llm.providers.embeddings import Embeddings, Embeds, Vector
+from llm.providers.errors import InvalidRequest, RateLimited, Unavailable
 from llm.providers.simulated_answers import answer_to, value_for
 
 MAGIC_WORDS: Final[Mapping[str, str]] = {
@@ -42,13 +46,16 @@ MAGIC_WORDS: Final[Mapping[str, str]] = {
 MODELS: Final = (
     Model("sim-large", "Simulated, large", "sim-large-2026-11", 128_000),
     Model("sim-small", "Simulated, small", "sim-small-2026-11", 32_000),
+    Model("sim-embed", "Simulated, vectors", "sim-embed-2026-11", 8_000),
 )
+_DIMENSIONS = 256
+_MOST_DIMENSIONS = 4096
 _PIECE = re.compile(r"\s*\S+")
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _STALL_SECONDS = 3600.0
 
 
-class SimulatedProvider(ConfiguredProvider):
+class SimulatedProvider(ConfiguredProvider, Embeds):
     """No network, no cost.
 
     Options: ``first_word_ms`` (300) and ``word_ms`` (25), the delays; 0 is as fast as it goes.
@@ -67,10 +74,7 @@ class SimulatedProvider(ConfiguredProvider):
         model = options.model or self.provider_model
         first, each = self._delays(prompt)
         await asyncio.sleep(first)
-        if "[[fail]]" in prompt:
-            raise Unavailable("The simulated model fails, as the prompt asks.")
-        if "[[limit]]" in prompt:
-            raise RateLimited("The simulated model takes no more requests.", retry_after=2.0)
+        _fail_as_asked(prompt)
         yield Started(f"sim-{count(prompt)}-{len(prompt)}", f"{model}-2026-11")
         asked = sum(count(message.content) for message in messages)
         if options.tools and ("[[tool]]" in prompt or options.tool_choice == "required"):
@@ -100,12 +104,29 @@ class SimulatedProvider(ConfiguredProvider):
         yield Usage(asked, said)
         yield Finished(FinishReason.STOP, "stop")
 
+    async def embed(
+        self, inputs: Sequence[str], *, model: str, dimensions: int | None = None
+    ) -> Embeddings:
+        """Unit vectors of the words: texts that share words are near each other."""
+        length = dimensions or _DIMENSIONS
+        if length > _MOST_DIMENSIONS:
+            raise InvalidRequest(f"The simulated model makes at most {_MOST_DIMENSIONS} numbers.")
+        everything = " ".join(inputs)
+        await asyncio.sleep(self._delays(everything)[0])
+        _fail_as_asked(everything)
+        return Embeddings(
+            tuple(_vector(text, length) for text in inputs),
+            Usage(sum(count(text) for text in inputs), 0),
+            f"{model}-2026-11",
+            f"sim-{count(everything)}-{len(everything)}",
+        )
+
     async def count_tokens(self, messages: Sequence[ChatMessage]) -> int:
         """Exactly what the usage will say."""
         return sum(count(message.content) for message in messages)
 
     async def list_models(self) -> list[Model]:
-        """The two simulated models."""
+        """The simulated models."""
         return list(MODELS)
 
     async def health_check(self) -> Health:
@@ -133,6 +154,25 @@ class SimulatedProvider(ConfiguredProvider):
 def count(text: str) -> int:
     """The tokens of this model: words, and signs one by one."""
     return len(_TOKEN.findall(text))
+
+
+def _fail_as_asked(prompt: str) -> None:
+    if "[[fail]]" in prompt:
+        raise Unavailable("The simulated model fails, as the prompt asks.")
+    if "[[limit]]" in prompt:
+        raise RateLimited("The simulated model takes no more requests.", retry_after=2.0)
+
+
+def _vector(text: str, length: int) -> Vector:
+    """Each word adds or takes one at a place of its own; then the length is made one."""
+    vector = array("d", bytes(8 * length))
+    for word in _TOKEN.findall(text.lower()) or [text]:
+        place = int.from_bytes(hashlib.sha256(word.encode(errors="replace")).digest()[:8])
+        vector[place // 2 % length] += 1 if place % 2 else -1
+    size = math.hypot(*vector)
+    if not size:  # words that cancel each other out
+        vector[0] = size = 1.0
+    return array("d", (number / size for number in vector))
 
 
 def _tool_call(tool: Mapping[str, Any]) -> tuple[str, str]:

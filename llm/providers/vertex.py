@@ -17,7 +17,7 @@ from llm.providers import anthropic
 from llm.providers.base import ChatMessage, ChatOptions, Event, Model
 from llm.providers.configuration import Configuration, region_of_host
 from llm.providers.errors import BadResponse
-from llm.providers.gemini import GeminiProvider
+from llm.providers.gemini import GeminiForm
 from llm.providers.google_token import access_token
 from llm.providers.locations import of_google
 
@@ -26,7 +26,7 @@ _UNION = re.compile(r"aiplatform\.([a-z]+)\.rep\.googleapis\.com")
 CLAUDE_VERSION = "vertex-2023-10-16"
 
 
-class VertexProvider(GeminiProvider):
+class VertexProvider(GeminiForm):
     """Options: ``project`` (required), and ``location`` where the host does not say it."""
 
     def __init__(self, configuration: Configuration) -> None:
