@@ -51,6 +51,10 @@ ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEMO else []
 )
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+# Where people reach this instance: the first part of every link in a mail.
+PUBLIC_URL = env.str(
+    "PUBLIC_URL", default=CSRF_TRUSTED_ORIGINS[0] if CSRF_TRUSTED_ORIGINS else ""
+).rstrip("/")
 
 # -- Applications: each floor stands on those above it in this list ------------------------------
 
@@ -292,6 +296,23 @@ ANCHOR_WITNESSES = env.json("ANCHOR_WITNESSES", default=[])
 ANCHOR_PERIOD_SECONDS = env.int("ANCHOR_PERIOD_SECONDS", default=3600)
 # Whether each month's first head is mailed to the organisations' officers and auditors.
 HEAD_MAIL = env.bool("HEAD_MAIL", default=not DEMO)
+
+# -- The seal of dossiers ------------------------------------------------------------------------
+
+# The key: a PKCS#12 file, or a token that speaks PKCS#11 (needs python-pkcs11), as a JSON object:
+# {"module": "/usr/lib/…/libsofthsm2.so", "token": "label", "certificate": "label"}
+SEAL_PKCS12_FILE = env.str("SEAL_PKCS12_FILE", default="")
+SEAL_PKCS12_PASSPHRASE = env.str("SEAL_PKCS12_PASSPHRASE", default="")
+SEAL_PKCS11 = env.json("SEAL_PKCS11", default={})
+SEAL_PKCS11_PIN = env.str("SEAL_PKCS11_PIN", default="")
+# Roots and intermediates of the seal's certificate, as a PEM file.
+SEAL_CA_FILE = env.str("SEAL_CA_FILE", default="")
+# Who stamps the time (PAdES B-T): {"url": "https://…", "ca_file": "/etc/…", "qualified": false}
+SEAL_TIMESTAMP_AUTHORITY = env.json("SEAL_TIMESTAMP_AUTHORITY", default={})
+# PAdES B-LTA: with revocation information and a second time stamp over all of it.
+SEAL_LONG_TERM = env.bool("SEAL_LONG_TERM", default=False)
+# What the operator declares the seal to be: "advanced", "qualified" or nothing.
+SEAL_DECLARED_LEVEL = env.str("SEAL_DECLARED_LEVEL", default="")
 
 # -- Providers ----------------------------------------------------------------------------------
 
