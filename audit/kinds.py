@@ -35,6 +35,10 @@ class Kind(enum.StrEnum):
     ORGANISATION_PAUSED = "organisation.paused"
     ORGANISATION_RESUMED = "organisation.resumed"
 
+    SYSTEM_REGISTERED = "system.registered"
+    SYSTEM_CHANGED = "system.changed"
+    SYSTEM_RETIRED = "system.retired"
+
     MEMBER_ADDED = "member.added"
     MEMBER_CHANGED = "member.changed"
     MEMBER_REMOVED = "member.removed"
@@ -56,6 +60,14 @@ class Kind(enum.StrEnum):
     TASK_DONE = "task.done"
     DECLARATION_MADE = "declaration.made"
     DECLARATION_WITHDRAWN = "declaration.withdrawn"
+
+    UPSTREAM_DOCUMENTED = "upstream.documented"
+    UPSTREAM_REQUESTED = "upstream.requested"
+    UPSTREAM_ANSWERED = "upstream.answered"
+    UPSTREAM_REMINDED = "upstream.reminded"
+
+    FACT_CONFIRMED = "fact.confirmed"
+    FACT_OVERRIDDEN = "fact.overridden"
 
     DOSSIER_REQUESTED = "dossier.requested"
     DOSSIER_PUBLISHED = "dossier.published"

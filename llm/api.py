@@ -44,6 +44,7 @@ async def ask(request: HttpRequest, body: ChatIn) -> Any:
         retry_of=body.retry_of,
         provider_id=body.provider_id,
         model=body.model,
+        system_id=body.system_id,
         options=ChatOptions(temperature=body.temperature, max_tokens=body.max_tokens),
         streamed=body.stream,
     )

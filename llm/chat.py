@@ -19,6 +19,7 @@ from llm.calls import Asked, Call
 from llm.providers.base import ChatOptions
 from llm.pump import Pump
 from orgs.roles import Permission
+from orgs.systems import system_of_call
 from orgs.tenancy import Tenant
 
 
@@ -38,6 +39,7 @@ class Wish:
     retry_of: UUID | None = None
     provider_id: UUID | None = None
     model: str | None = None
+    system_id: UUID | None = None  # of a new conversation; the others have theirs
     options: ChatOptions = field(default_factory=ChatOptions)
     streamed: bool = True
 
@@ -75,6 +77,7 @@ def prepare(identify: Callable[[], Tenant], wish: Wish) -> Call:
         links=question.links,
         place=question.place,
         streamed=wish.streamed,
+        system_id=question.place.system_id or system_of_call(tenant, wish.system_id),
     )
 
 

@@ -87,6 +87,7 @@ def ask_again(tenant: Tenant, answer_id: UUID, conversation_id: UUID | None = No
         parent_id=prompt.parent_id,
         prompt_id=prompt.pk,
         is_retry=True,
+        system_id=answer.conversation.system_id,
     )
     return Question(place, messages, links, None)
 
@@ -111,7 +112,12 @@ def _ask(
     message: str,
 ) -> Question:
     before, links = _sent(tenant, _branch(branches, parent_id))
-    place = Place(conversation.pk, unseal_title(conversation), parent_id=parent_id)
+    place = Place(
+        conversation.pk,
+        unseal_title(conversation),
+        parent_id=parent_id,
+        system_id=conversation.system_id,
+    )
     messages = _joined([*before, ChatMessage("user", message)])
     return Question(place, messages, links, message)
 

@@ -25,6 +25,7 @@ from llm.openai_form import (
 from llm.openai_schemas import COMPLETION, CompletionIn, ModelList
 from orgs.api_auth import DEFERRED_KEY_AUTH, caller_of_call, tenant_of_call
 from orgs.roles import Permission
+from orgs.systems import system_of_call
 from orgs.tenancy import Tenant
 
 router = Router(tags=["OpenAI-compatible"])
@@ -81,6 +82,7 @@ def prepare(identify: Callable[[], Tenant], given: dict[str, Any]) -> Call:
         interface="openai",
         content={"prompt": Text(_prompt(given["messages"]), "application/json")},
         streamed=bool(given.get("stream")),
+        system_id=system_of_call(tenant),
     )
 
 

@@ -47,6 +47,11 @@ class ChatIn(Schema):
         None, description="One of `GET /providers`. Absent: the organisation's default."
     )
     model: str | None = Field(None, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
+    system_id: UUID | None = Field(
+        None,
+        description="The AI system of `GET /systems` that a new conversation belongs to. Absent: "
+        "the key's own, else the organisation's default. An existing conversation keeps its own.",
+    )
     temperature: float | None = Field(0.3, ge=0, le=2, allow_inf_nan=False)
     max_tokens: int | None = Field(None, ge=1, le=1_000_000)
     stream: bool = Field(True, description="Server-sent events, or one JSON object.")

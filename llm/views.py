@@ -29,6 +29,7 @@ from llm.schemas import MAX_MESSAGE
 from llm.transcript import BLANK_ANSWER, BLANK_PROMPT, path_through, provider_names, totals
 from orgs.auth import tenant_required
 from orgs.roles import Permission
+from orgs.systems import choices as choices_of_systems
 from orgs.tenancy import Tenant
 from orgs.views import tenant_of_page
 
@@ -55,6 +56,7 @@ def chat(request: HttpRequest, conversation_id: UUID | None = None) -> HttpRespo
         "totals": totals(messages),
         "choices": offered,
         "chosen": _chosen(offered),
+        "systems": () if conversation else choices_of_systems(tenant),
         "refusal": _refusal(tenant, offered),
         "suggestions": page_words.suggestions(),
         "words": page_words.words(),

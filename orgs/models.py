@@ -16,7 +16,17 @@ from django.utils.translation import gettext_lazy as _
 
 from orgs.identifiers import uuid7
 from orgs.roles import ADMIN_ROLES, Permission, Role
+from orgs.system_models import AISystem
 from orgs.tenancy import TenantModel
+
+__all__ = [
+    "AISystem",
+    "ApiKey",
+    "Membership",
+    "Organisation",
+    "OrganisationKey",
+    "User",
+]
 
 DEFAULT_NOTICE = "You are talking to an AI system. Its answers can be wrong; check what matters."
 
@@ -116,6 +126,10 @@ class Organisation(models.Model):
     time_zone = models.CharField(_("time zone"), max_length=64, default="Europe/Brussels")
     paused_at = models.DateTimeField(_("paused since"), null=True, blank=True, editable=False)
     pause_reason = models.TextField(_("reason of the pause"), blank=True, editable=False)
+    # Calls that name no system belong to it; read with the organisation, so it costs no query.
+    default_system = models.ForeignKey(
+        AISystem, models.SET_NULL, null=True, blank=True, related_name="+", editable=False
+    )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
     class Meta:
@@ -169,6 +183,15 @@ class ApiKey(TenantModel):
         User, models.CASCADE, related_name="api_keys", verbose_name=_("owner")
     )
     name = models.CharField(_("name"), max_length=100, help_text=_("What the key is for."))
+    system = models.ForeignKey(
+        AISystem,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="api_keys",
+        verbose_name=_("AI system"),
+        help_text=_("Calls with this key belong to it. Empty: the organisation's default system."),
+    )
     prefix = models.CharField(_("prefix"), max_length=12, unique=True, editable=False)
     digest = models.BinaryField(max_length=32, editable=False)
     scopes = ArrayField(

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from orgs import vault
+from orgs import systems, vault
 from orgs.changes import SYSTEM, Change, announce
 from orgs.models import Organisation
 from orgs.roles import Permission
@@ -18,13 +18,15 @@ from orgs.tenancy import Tenant
 def create_organisation(
     *, name: str, slug: str, actor: Mapping[str, str] = SYSTEM, **fields: Any
 ) -> Organisation:
-    """Create an organisation with its encryption key."""
+    """Create an organisation with its encryption key and its first AI system."""
     with transaction.atomic():
         organisation = Organisation(name=name, slug=slug, **fields)
         organisation.full_clean()
         organisation.save(force_insert=True)
         vault.create_organisation_key(organisation.pk)
-        announce(Change("organisation.created", organisation.pk, actor, organisation.pk))
+        first = systems.enter_first(organisation)
+        details = {"lexcustis.system.id": str(first.pk)}
+        announce(Change("organisation.created", organisation.pk, actor, organisation.pk, details))
     return organisation
 
 

@@ -4,6 +4,7 @@ const form = document.getElementById("composer");
 const question = document.getElementById("question");
 const route = document.getElementById("route");
 const region = document.getElementById("route-region");
+const system = document.getElementById("system");
 const send = document.getElementById("send");
 const stop = document.getElementById("stop");
 const refusal = document.getElementById("refusal");
@@ -48,6 +49,7 @@ export class Composer {
   rename(conversation) {
     sessionStorage.removeItem(this.key);
     this.key = `lexcustis.draft.${conversation}`;
+    if (system) system.hidden = true;  // a conversation keeps its AI system
     this.changed();
   }
 
@@ -60,11 +62,12 @@ export class Composer {
     this.showState();
   }
 
-  /** What is sent along: {provider_id, model}, or nothing where the default decides. */
+  /** What is sent along: {provider_id, model, system_id}, or nothing where the default decides. */
   get route() {
-    if (!route) return {};
+    const chosen = system && !system.hidden ? { system_id: system.value } : {};
+    if (!route) return chosen;
     const [provider, model] = route.value.split("|");
-    return provider ? { provider_id: provider, model } : { model };
+    return { ...chosen, ...(provider && { provider_id: provider }), model };
   }
 
   get label() {
