@@ -221,11 +221,18 @@ def _estimate(call: Call) -> tuple[Usage, Decimal | None, str]:
     asked = call.asked
     usage = Usage(
         sum(estimate_tokens(message.content) for message in asked.messages),
-        asked.options.max_tokens or DEFAULT_ANSWER_TOKENS,
+        _answer_tokens(call),
         source="estimated",
     )
     cost = price_of(call, usage, call.model)
     return usage, cost.amount if cost else None, cost.currency if cost else ""
+
+
+def _answer_tokens(call: Call) -> int:
+    """The most that is written: nothing where only vectors come back."""
+    if call.operation == "embeddings":
+        return 0
+    return call.asked.options.max_tokens or DEFAULT_ANSWER_TOKENS
 
 
 def _amount(budget: Budget, usage: Usage | None, cost: Decimal | None, currency: str) -> Decimal:
