@@ -10,7 +10,7 @@ import sys
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from llm.providers.base import Usage
 from llm.providers.errors import BadResponse
@@ -18,7 +18,7 @@ from llm.providers.errors import BadResponse
 # A thousand vectors of the longest kind, as text.
 MAX_ANSWER_BYTES = 128 * 1024 * 1024
 
-Vector = array[float]
+Vector: TypeAlias = "array[float]"
 
 
 @dataclass(frozen=True, slots=True)
