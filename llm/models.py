@@ -6,22 +6,27 @@ The text of prompts and answers is not here: it lives once, sealed, beside the a
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from llm.budget_models import Budget, BudgetAccount, BudgetEntry
+from llm.rules_models import MOST_REQUESTS_PER_MINUTE, CallRules
 from orgs.identifiers import uuid7
 from orgs.models import AISystem, ApiKey, Organisation, User
+from orgs.roles import Role
 from orgs.tenancy import TenantModel
 
 __all__ = [
     "Budget",
     "BudgetAccount",
     "BudgetEntry",
+    "CallRules",
     "Conversation",
     "Inference",
     "Message",
@@ -102,6 +107,30 @@ class ProviderSettings(TenantModel):
         default=60,
         help_text=_("Seconds to wait for the first and each further piece."),
     )
+    requests_per_minute = models.PositiveIntegerField(
+        _("requests per minute"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_REQUESTS_PER_MINUTE)],
+        help_text=_("Empty: no limit of our own."),
+    )
+    # Who may use it: where both are empty, everybody who may chat.
+    open_to_roles = ArrayField(
+        models.CharField(max_length=30, choices=Role),
+        default=list,
+        blank=True,
+        verbose_name=_("open to roles"),
+    )
+    open_to_people = ArrayField(
+        models.UUIDField(), default=list, blank=True, verbose_name=_("open to people")
+    )
+    restricted_models = ArrayField(
+        models.CharField(max_length=200),
+        default=list,
+        blank=True,
+        verbose_name=_("only these models are restricted"),
+        help_text=_("Separated by commas. Empty: the restriction holds for the whole provider."),
+    )
     options = models.JSONField(_("vendor options"), default=dict, blank=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
@@ -122,6 +151,15 @@ class ProviderSettings(TenantModel):
     def models_offered(self) -> list[str]:
         """The default model, then the other allowed ones."""
         return [self.default_model, *(m for m in self.allowed_models if m != self.default_model)]
+
+    def models_open_to(self, *, role: str, user_id: uuid.UUID) -> list[str]:
+        """Those of the models offered that a person in a role may use."""
+        is_open = not (self.open_to_roles or self.open_to_people)
+        if is_open or role in self.open_to_roles or user_id in self.open_to_people:
+            return self.models_offered
+        if not self.restricted_models:
+            return []
+        return [model for model in self.models_offered if model not in self.restricted_models]
 
 
 class Conversation(TenantModel):
@@ -206,6 +244,9 @@ class Inference(TenantModel):
     conversation = models.ForeignKey(
         Conversation, models.SET_NULL, null=True, blank=True, related_name="inferences"
     )
+    # One question may take several calls: the first one's id stands in those after it.
+    attempt = models.PositiveSmallIntegerField(_("attempt"), default=1, db_default=1)
+    attempt_of = models.UUIDField(_("attempt of"), null=True, blank=True)
     provider_settings = models.ForeignKey(
         ProviderSettings, models.SET_NULL, null=True, blank=True, related_name="+"
     )

@@ -100,11 +100,11 @@ _HIDDEN = re.compile("[\U000e0020-\U000e007f]{2,}|[\u202a-\u202e\u2066-\u2069]|[
 _SPLITTERS = frozenset("\u200b\u200c\u200d\u2060\ufeff\u00ad\u180e")
 
 # What overlaps is named once: the earlier kind wins.
-_ORDER = (
+KINDS = (
     *("secret", "iban", "national_id", "payment_card", "email", "phone", "ip_address"),
     *("invisible_text", "injection"),
 )
-_MASKABLE = frozenset(_ORDER) - {"injection", "invisible_text"}
+MASKABLE = frozenset(KINDS) - {"injection", "invisible_text"}
 
 
 def screen(text: str, *, country: str = "") -> tuple[Finding, ...]:
@@ -152,22 +152,33 @@ def decide(text: str, *, policy: Policy, country: str = "", confirmed: bool = Fa
     return Screened(Action.SEND_MASKED, mask(text, findings), findings)
 
 
-def mask(text: str, findings: Iterable[Finding]) -> str:
+class Masks:
+    """The numbers that masked values get: the same value the same, over texts that go together."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._counts: Counter[str] = Counter()
+
+    def of(self, kind: str, value: str) -> str:
+        """What stands in the place of *value*, such as ``[email 1]``."""
+        if (kind, value) not in self._numbers:
+            self._counts[kind] += 1
+            self._numbers[kind, value] = self._counts[kind]
+        return f"[{kind} {self._numbers[kind, value]}]"
+
+
+def mask(text: str, findings: Iterable[Finding], masks: Masks | None = None) -> str:
     """*text* with each identifier and secret replaced by its kind and a number.
 
     The same value gets the same number, so that a sentence about two people stays one.
     """
-    numbers: dict[tuple[str, str], int] = {}
-    counts: Counter[str] = Counter()
+    masks = masks or Masks()
     made, at = [], 0
     for finding in findings:
-        if finding.kind not in _MASKABLE or finding.start < at:
+        if finding.kind not in MASKABLE or finding.start < at:
             continue
-        value = (finding.kind, text[finding.start : finding.end])
-        if value not in numbers:
-            counts[finding.kind] += 1
-            numbers[value] = counts[finding.kind]
-        made += [text[at : finding.start], f"[{finding.kind} {numbers[value]}]"]
+        replaced = masks.of(finding.kind, text[finding.start : finding.end])
+        made += [text[at : finding.start], replaced]
         at = finding.end
     return "".join([*made, text[at:]])
 
@@ -211,7 +222,7 @@ def _without_overlaps(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     kept = [finding for finding in findings if finding.kind == "injection"]
     taken: list[tuple[int, int]] = []  # in order and apart from each other
     others = (finding for finding in findings if finding.kind != "injection")
-    for finding in sorted(others, key=lambda f: (_ORDER.index(f.kind), f.start, -f.end)):
+    for finding in sorted(others, key=lambda f: (KINDS.index(f.kind), f.start, -f.end)):
         at = bisect.bisect(taken, (finding.start, finding.end))
         after_last = at == 0 or taken[at - 1][1] <= finding.start
         before_next = at == len(taken) or finding.end <= taken[at][0]
