@@ -22,7 +22,7 @@ logger = structlog.get_logger(__name__)
 openai_api = NinjaAPI(
     title="Lex Custis, OpenAI-compatible",
     version=settings.VERSION,
-    description="Chat completions and models in OpenAI's form.",
+    description="Chat completions, embeddings and models in OpenAI's form.",
     auth=[KeyAuth()],
     parser=StrictParser(),
     urls_namespace="openai",
@@ -94,3 +94,4 @@ def _unexpected(_request: HttpRequest, error: Exception) -> HttpResponse:
 
 
 openai_api.add_router("", "llm.openai_api.router")
+openai_api.add_router("", "llm.embeddings_api.router")

@@ -149,4 +149,5 @@ async def test_structured_output_follows_its_schema() -> None:
 
 async def test_it_is_always_well_and_lists_its_models() -> None:
     assert (await simulated().health_check()).ok
-    assert [model.id for model in await simulated().list_models()] == ["sim-large", "sim-small"]
+    models = [model.id for model in await simulated().list_models()]
+    assert models == ["sim-large", "sim-small", "sim-embed"]
