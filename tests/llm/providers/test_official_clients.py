@@ -149,6 +149,8 @@ async def test_anthropics_client_reads_the_same(loopback: Loopback, golden: Gold
     assert mine.location == message.usage.inference_geo
 
 
+# Google's client subclasses aiohttp's session where aiohttp is installed.
+@pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 @golden_of("gemini")
 async def test_googles_client_reads_the_same(loopback: Loopback, golden: Golden) -> None:
     from google import genai
