@@ -17,6 +17,8 @@ from audit.logs import current_log
 from audit.models import Checkpoint
 from audit.state import ledger_state
 from audit.verification import Report, verify_log
+from dossier.ledger_words import in_ledger_words
+from dossier.phrases import phrase
 
 PATIENCE = timedelta(seconds=10)
 _PAUSE_SECONDS = 0.1
@@ -72,31 +74,43 @@ def integrity_at(
     return Integrity(
         origin=log.origin,
         size=checkpoint_size,
-        root=checkpoint.root_hex if checkpoint else "none: nothing is sealed yet",
+        root=checkpoint.root_hex if checkpoint else phrase("none: nothing is sealed yet"),
         checkpoint=checkpoint.note if checkpoint else "",
-        checkpoint_at=f"{checkpoint.at:%Y-%m-%d %H:%M:%S} UTC" if checkpoint else "never",
+        checkpoint_at=f"{checkpoint.at:%Y-%m-%d %H:%M:%S} UTC" if checkpoint else phrase("never"),
         verification_key=verification_key(),
-        anchoring=ledger_state(organisation_id).anchoring,
+        anchoring=in_ledger_words(ledger_state(organisation_id).anchoring),
         verified=report.valid and checked == checkpoint_size,
         entries_checked=checked,
         first_bad=_first_bad(report),
         message=_message(report, checked, checkpoint_size),
-        not_checked=tuple(report.not_checked),
+        not_checked=tuple(in_ledger_words(text) for text in report.not_checked),
     )
 
 
 def _first_bad(report: Report) -> str | None:
     bad = report.first_bad
-    return f"position {bad.position}, record {bad.record_id}" if bad else None
+    if bad is None:
+        return None
+    return phrase(
+        "position %(position)s, record %(record)s", position=bad.position, record=bad.record_id
+    )
 
 
 def _message(report: Report, checked: int, size: int) -> str:
     if report.first_bad is not None:
-        return f"Not valid: {_first_bad(report)}: {report.first_bad.reason}."
+        return phrase(
+            "Not valid: %(where)s: %(reason)s.",
+            where=_first_bad(report) or "",
+            reason=report.first_bad.reason,
+        )
     if not report.valid:
-        return f"Not valid: {' '.join(report.problems)}"
+        return phrase("Not valid: %(problems)s", problems=" ".join(report.problems))
     if checked < size:
-        return f"Not decided: {checked} of {size} records could be checked."
+        return phrase(
+            "Not decided: %(checked)s of %(size)s records could be checked.",
+            checked=checked,
+            size=size,
+        )
     if not size:
         return "Nothing to verify: no record is sealed yet."
-    return f"All {size} records up to the checkpoint fit the signed tree head."
+    return phrase("All %(size)s records up to the checkpoint fit the signed tree head.", size=size)

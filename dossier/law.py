@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dossier.leaves import Leaf, Origin, published_upstream, unknown
+from dossier.phrases import phrase
 
 FACTS = Path(__file__).parent / "facts"
 PRINTABLE_GRADES = frozenset({"P", "S"})
@@ -88,16 +89,22 @@ def upstream_leaf(
     register = facts("upstream")
     if entry["grade"] not in PRINTABLE_GRADES or entry["value"] is None:
         if entry["value"] is None:
-            reason = f"not verified for {maker['name']} as of {register.checked_on.isoformat()}"
+            reason = phrase(
+                "not verified for %(maker)s as of %(day)s",
+                maker=maker["name"],
+                day=register.checked_on,
+            )
         else:
-            reason = (
-                f"a value for {maker['name']} is on file, but no source for it was read "
-                f"(grade {entry['grade']}), so it is not printed"
+            reason = phrase(
+                "a value for %(maker)s is on file, but no source for it was read (grade "
+                "%(grade)s), so it is not printed",
+                maker=maker["name"],
+                grade=entry["grade"],
             )
         return unknown(reason, as_of=as_of, origin=Origin.UPSTREAM, law=law)
     stale: str | None = None
     if register.is_stale(as_of):
-        stale = f"last checked on {register.checked_on.isoformat()}; the check is overdue"
+        stale = phrase("last checked on %(day)s; the check is overdue", day=register.checked_on)
     return published_upstream(
         entry["value"],
         by=maker["name"],

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
+from dossier.phrases import phrase
+
 Value = str | int | bool | list[Any] | dict[str, Any] | None
 Evidence = Mapping[str, Any]
 
@@ -185,7 +187,7 @@ def declared(
     _need(name and role, "A declaration has a name and a role.")
     who = {"name": name, "role": role, "at": moment(at), "expires_at": moment(expires_at)}
     if expires_at <= as_of:
-        reason = f"the declaration expired on {expires_at.date().isoformat()}"
+        reason = phrase("the declaration expired on %(day)s", day=expires_at.date())
         return _leaf(
             value,
             State.EXPIRED,
@@ -256,7 +258,7 @@ def not_found(
         State.NOT_FOUND,
         Origin.UPSTREAM,
         on,
-        reason=reason or f"searched: {searched}",
+        reason=reason or phrase("searched: %(where)s", where=searched),
         evidence=[{"type": "search", "where": searched, "on": moment(on)}],
         law=law,
     )
@@ -288,7 +290,7 @@ def not_yet_applicable(
         State.NOT_YET_APPLICABLE,
         Origin.COMPUTED,
         as_of,
-        reason=reason or f"applies from {applies_from}",
+        reason=reason or phrase("applies from %(when)s", when=applies_from),
         evidence=[{"type": "rule", "rule": provision, "applies_from": applies_from}],
         law=(provision,),
     )

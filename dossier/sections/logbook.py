@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dossier.collect import ENDINGS, FEW_PEOPLE
+from dossier.collect import ENDINGS, FEW_PEOPLE, Use
 from dossier.document import Block, Row, Section
 from dossier.leaves import Evidence, Leaf, Origin, not_applicable, unknown
 from dossier.material import Material, use_evidence
-from dossier.sections.opening import role_notice
+from dossier.phrases import Phrase, phrase
+from dossier.sections.opening import by_rule, role_notice
 
 ENDING_LABELS = {
     "completed": "Completed",
@@ -98,8 +99,11 @@ def _coverage(material: Material, log: Evidence) -> tuple[Row, ...]:
                 else "audit_log_period.jsonl, which is empty",
                 reason=None
                 if missing == 0
-                else f"{data.records} stand in the index, {sealed.unsealed} of them were not "
-                "sealed yet",
+                else phrase(
+                    "%(records)s stand in the index, %(unsealed)s of them were not sealed yet",
+                    records=data.records,
+                    unsealed=sealed.unsealed,
+                ),
             ),
         ),
         Row("running", "Without an ending yet", material.counted(running, "calls-without-ending")),
@@ -119,7 +123,7 @@ def _six_months(material: Material) -> Leaf:
     return not_applicable(
         rule="AI Act 26(6)",
         reason="the minimum of six months is a duty of deployers of high-risk systems from 2027",
-        decided_by=f"rule six-months of this software, version {material.software_version}",
+        decided_by=by_rule(material, "six-months"),
         as_of=material.as_of,
     )
 
@@ -201,7 +205,10 @@ def _checkpoint(material: Material) -> Leaf:
         "size": state.size,
         "signed_at": state.checkpoint_at,
     }
-    return material.recorded(f"{state.size} records, signed {state.checkpoint_at}", evidence)
+    return material.recorded(
+        phrase("%(size)s records, signed %(at)s", size=state.size, at=state.checkpoint_at),
+        evidence,
+    )
 
 
 def _anchor(material: Material) -> Leaf:
@@ -242,10 +249,14 @@ def usage(material: Material) -> Section:
             ),
             Row("people", "People", _people(material, use.people)),
         ]
-        title = f"{use.model}, through {use.provider}, region {use.region}"
+        title = phrase(
+            "%(model)s, through %(provider)s, region %(region)s",
+            model=use.model,
+            provider=use.provider,
+            region=phrase(use.region) if use.region == "unknown" else use.region,
+        )
         if not use.sent:
-            wished = f" ({use.provider}, region {use.region})" if use.provider else ""
-            title = f"Blocked by the organisation's rules{wished}: no provider was called"
+            title = _blocked(use)
         blocks.append(Block(f"use_{number}", title, tuple(rows), layout="checklist"))
     if not blocks:
         row = Row("calls", "Calls to models", material.counted(0, "count-calls"))
@@ -260,10 +271,22 @@ def usage(material: Material) -> Section:
     )
 
 
+def _blocked(use: Use) -> Phrase:
+    """The title of calls that nobody got; which provider was asked for, where one was."""
+    if not use.provider:
+        return phrase("Blocked by the organisation's rules: no provider was called")
+    return phrase(
+        "Blocked by the organisation's rules (%(provider)s, region %(region)s): no provider was "
+        "called",
+        provider=use.provider,
+        region=phrase(use.region) if use.region == "unknown" else use.region,
+    )
+
+
 def _people(material: Material, people: int) -> Leaf:
     if people < FEW_PEOPLE:
         return material.counted(
-            f"fewer than {FEW_PEOPLE}",
+            phrase("fewer than %(number)s", number=FEW_PEOPLE),
             "count-people-k5",
             reason="small numbers are not printed, so that nobody is singled out",
         )

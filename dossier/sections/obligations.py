@@ -9,6 +9,7 @@ from dossier.document import Block, Row, Section
 from dossier.law import PRINTABLE_GRADES, facts
 from dossier.leaves import Leaf, Origin, unknown
 from dossier.material import Material
+from dossier.phrases import Phrase, phrase
 
 # The letters of the register: D deployer, P provider of a system, G and GS providers of models.
 ACTORS = {
@@ -19,6 +20,8 @@ ACTORS = {
     "importer": set[str](),
     "distributor": set[str](),
 }
+
+APPLIES, LATER, DISPUTED = phrase("applies"), phrase("later"), phrase("disputed")
 
 
 def matrix(material: Material) -> Section:
@@ -44,10 +47,13 @@ def matrix(material: Material) -> Section:
 
 
 def _label(row: dict[str, Any]) -> str:
-    article = str(row["art"])
-    name = article if article.startswith("GDPR") else f"AI Act {article}"
-    paragraph = "" if row["para"] in ("-", "all") else f", {row['para']}"
-    return f"{name}{paragraph}: {row['duty']}"
+    article, duty = str(row["art"]), phrase(row["duty"])
+    if row["para"] not in ("-", "all"):
+        article = f"{article}, {row['para']}"
+    if article.startswith("GDPR "):
+        article = article.removeprefix("GDPR ")
+        return phrase("GDPR %(article)s: %(duty)s", article=article, duty=duty)
+    return phrase("AI Act %(article)s: %(duty)s", article=article, duty=duty)
 
 
 def _status(material: Material, row: dict[str, Any]) -> Leaf:
@@ -78,16 +84,28 @@ def _reading(row: dict[str, Any], role: str | None, day: date) -> tuple[str, str
     if not ACTORS[role] & set(row["actor"]):
         return "addressed to others", "not to the declared role"
     if row["now"] == "disputed":
-        return "disputed", "formally applicable; it presupposes rules that apply later"
+        return DISPUTED, "formally applicable; it presupposes rules that apply later"
     return _by_date(row, day)
 
 
 def _by_date(row: dict[str, Any], day: date) -> tuple[str, str | None]:
     starts = [date.fromisoformat(text) for text in str(row["from"]).split("|")]
     if day < starts[0]:
-        when = " and ".join(f"{start.day} {start:%B %Y}" for start in starts)
-        scope = ", for high-risk systems only" if row["high_risk_only"] else ""
-        return "later", f"from {when}{scope}"
+        return LATER, _from(starts, high_risk_only=row["high_risk_only"])
     if row["high_risk_only"]:
         return "depends on section 3", "for high-risk systems only"
-    return "applies", None
+    return APPLIES, None
+
+
+def _from(starts: list[date], *, high_risk_only: bool) -> Phrase:
+    """From when; where the annexes differ, the two dates."""
+    first, last = starts[0], starts[-1]
+    if len(starts) == 1 and high_risk_only:
+        return phrase("from %(first)s, for high-risk systems only", first=first)
+    if len(starts) == 1:
+        return phrase("from %(first)s", first=first)
+    if high_risk_only:
+        return phrase(
+            "from %(first)s and %(last)s, for high-risk systems only", first=first, last=last
+        )
+    return phrase("from %(first)s and %(last)s", first=first, last=last)

@@ -6,6 +6,7 @@ from dossier.document import Block, Row, Section
 from dossier.law import LAW_VERSION
 from dossier.leaves import Leaf, not_yet_applicable, unknown
 from dossier.material import Material
+from dossier.phrases import Phrase, phrase
 
 READING_NOTICE = (
     (
@@ -21,10 +22,10 @@ READING_NOTICE = (
 )
 
 
-def _entered(material: Material, value: str, what: str) -> Leaf:
+def _entered(material: Material, value: str, reason: str) -> Leaf:
     if value:
         return material.recorded(value, material.organisation())
-    return unknown(f"{what} is not entered in the organisation's settings", as_of=material.as_of)
+    return unknown(reason, as_of=material.as_of)
 
 
 def cover(material: Material) -> Section:
@@ -36,15 +37,33 @@ def cover(material: Material) -> Section:
         "This dossier",
         (
             Row(
-                "legal_name", "Organisation", _entered(material, subject.legal_name, "A legal name")
+                "legal_name",
+                "Organisation",
+                _entered(
+                    material,
+                    subject.legal_name,
+                    "A legal name is not entered in the organisation's settings",
+                ),
             ),
             Row("name", "Known as", material.recorded(subject.name, material.organisation())),
             Row(
                 "register_number",
                 "Register number",
-                _entered(material, subject.register_number, "A register number"),
+                _entered(
+                    material,
+                    subject.register_number,
+                    "A register number is not entered in the organisation's settings",
+                ),
             ),
-            Row("country", "Country", _entered(material, subject.country, "A country")),
+            Row(
+                "country",
+                "Country",
+                _entered(
+                    material,
+                    subject.country,
+                    "A country is not entered in the organisation's settings",
+                ),
+            ),
             Row(
                 "number", "Dossier number", material.recorded(material.number, material.software())
             ),
@@ -152,6 +171,15 @@ def role_notice(material: Material) -> tuple[str, ...]:
     return ()
 
 
+def by_rule(material: Material, rule: str) -> Phrase:
+    """Who decided that something does not apply: a rule of this software."""
+    return phrase(
+        "rule %(rule)s of this software, version %(version)s",
+        rule=rule,
+        version=material.software_version,
+    )
+
+
 def system(material: Material) -> Section:
     """Section 2: what the system is and what it is for."""
     declared = material.declarations
@@ -163,7 +191,10 @@ def system(material: Material) -> Section:
                 "software",
                 "Software",
                 material.recorded(
-                    f"Lex Custis {material.software_version} (gateway, chat, audit log)",
+                    phrase(
+                        "Lex Custis %(version)s (gateway, chat, audit log)",
+                        version=material.software_version,
+                    ),
                     material.software(),
                 ),
             ),
@@ -229,7 +260,9 @@ def risk(material: Material) -> Section:
                         "Rules for high-risk systems",
                         not_yet_applicable(
                             provision="AI Act Chapter III, Sections 1 to 3",
-                            applies_from="2 December 2027 (Annex III), 2 August 2028 (Annex I)",
+                            applies_from=phrase(
+                                "2 December 2027 (Annex III), 2 August 2028 (Annex I)"
+                            ),
                             as_of=material.as_of,
                         ),
                     ),

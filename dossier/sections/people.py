@@ -7,9 +7,16 @@ from dossier.document import Block, Row, Section
 from dossier.law import facts
 from dossier.leaves import Leaf, published_upstream, unknown
 from dossier.material import Material
+from dossier.phrases import phrase
 from dossier.sections.opening import role_notice
 
 REVIEWS = ("accepted", "modified", "rejected")
+REVIEW_LABELS = {
+    "accepted": "Answers accepted",
+    "modified": "Answers modified",
+    "rejected": "Answers rejected",
+}
+INCIDENT_LABELS = {"updated": "Updated", "reported": "Reported", "closed": "Closed"}
 _PER_CENT = 100
 
 
@@ -20,7 +27,7 @@ def oversight(material: Material) -> Section:
     done = sum(reviews.values())
     completed = material.collected.totals()["completed"]
     rows = [
-        Row(name, f"Answers {name}", material.counted(count, "count-records"))
+        Row(name, REVIEW_LABELS[name], material.counted(count, "count-records"))
         for name, count in reviews.items()
     ]
     rows += [
@@ -75,7 +82,15 @@ def oversight(material: Material) -> Section:
 def _share(material: Material, part: int, whole: int) -> Leaf:
     if not whole:
         return material.counted("nothing to divide by", "share")
-    return material.counted(f"{part} of {whole} ({part * _PER_CENT / whole:.1f} %)", "share")
+    return material.counted(
+        phrase(
+            "%(part)s of %(whole)s (%(share)s %%)",
+            part=part,
+            whole=whole,
+            share=part * _PER_CENT / whole,
+        ),
+        "share",
+    )
 
 
 def transparency(material: Material) -> Section:
@@ -135,7 +150,11 @@ def incidents(material: Material) -> Section:
             row["case"].strip("0123456789()").strip("_") or "other",
             row["case"].replace("_", " "),
             published_upstream(
-                f"at the latest {row['max_days']} days after awareness; trigger: {row['trigger']}",
+                phrase(
+                    "at the latest %(days)s days after awareness; trigger: %(trigger)s",
+                    days=row["max_days"],
+                    trigger=phrase(row["trigger"]),
+                ),
                 by="Regulation (EU) 2024/1689",
                 url=row["url"],
                 checked_on=register.checked_on,
@@ -164,10 +183,10 @@ def incidents(material: Material) -> Section:
                     *(
                         Row(
                             name,
-                            name.capitalize(),
+                            label,
                             material.counted(counts.get(f"incident.{name}", 0), "count-records"),
                         )
-                        for name in ("updated", "reported", "closed")
+                        for name, label in INCIDENT_LABELS.items()
                     ),
                 ),
                 layout="checklist",
@@ -240,7 +259,7 @@ def assessments(material: Material) -> Section:
         key="assessments",
         title="Impact assessments",
         law="GDPR Art. 35 (now); AI Act Art. 27 (listed deployers of high-risk systems, later).",
-        fields={"dpia": "data.dpia", "fria": "assessment.fria"},
+        fields={"dpia": "assessment.dpia", "fria": "assessment.fria"},
     )
 
 

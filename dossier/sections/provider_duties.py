@@ -6,6 +6,7 @@ from dossier.collect import CHANGE_SUBJECTS, MOST_CHANGES
 from dossier.document import Block, Row, Section
 from dossier.leaves import Leaf, not_applicable
 from dossier.material import Material
+from dossier.phrases import phrase
 from dossier.sections.opening import role_notice
 from dossier.sections.people import unanswered_role
 
@@ -36,7 +37,13 @@ def _of_provider(material: Material, key: str, law: tuple[str, ...]) -> Leaf:
 
 def _by_role(material: Material, law: tuple[str, ...]) -> Leaf:
     row = material.declarations.find("role.role")
-    who = f"{row.declared_name} ({row.declared_role}), by the declared role" if row else "nobody"
+    who = phrase("nobody")
+    if row:
+        who = phrase(
+            "%(name)s (%(role)s), by the declared role",
+            name=row.declared_name,
+            role=phrase(row.declared_role),
+        )
     return not_applicable(
         rule=law[0],
         reason="addressed to the provider of a high-risk AI system; the declared role is deployer",
@@ -87,14 +94,18 @@ def changes(material: Material) -> Section:
         )
         for number, (at, kind, record_id) in enumerate(data.changes, start=1)
     ]
-    more = f"the first {MOST_CHANGES} are listed" if total > len(rows) else None
+    more = (
+        phrase("the first %(number)s are listed", number=MOST_CHANGES)
+        if total > len(rows)
+        else None
+    )
     rows.insert(
         0, Row("total", "Recorded changes", material.counted(total, "count-records", reason=more))
     )
     versions = [
         Row(
             f"versions_{number}",
-            f"{use.model}, through {use.provider}",
+            phrase("%(model)s, through %(provider)s", model=use.model, provider=use.provider),
             material.counted(
                 list(use.response_models) or "no version named",
                 "versions-that-answered",
@@ -128,7 +139,11 @@ def annex_iv(material: Material) -> Section:
     else:
         leaf = material.declarations.leaf("monitoring.documents")
         rows = tuple(
-            Row(f"point_{number}", f"{number}  {title}", leaf)
+            Row(
+                f"point_{number}",
+                phrase("%(number)s  %(title)s", number=number, title=phrase(title)),
+                leaf,
+            )
             for number, title in enumerate(ANNEX_IV, start=1)
         )
     return Section(

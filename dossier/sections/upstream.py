@@ -18,7 +18,8 @@ from dossier.leaves import (
     unknown,
 )
 from dossier.material import Material, use_evidence
-from dossier.sections.opening import role_notice
+from dossier.phrases import phrase
+from dossier.sections.opening import by_rule, role_notice
 
 NO_CONCLUSION = (
     (
@@ -65,7 +66,9 @@ def _model(material: Material, key: str, provider: str, model: str, uses: list[U
         *_observed(material, provider, uses),
         *(_not_a_model(material, fixed) if fixed else _upstream(material, model, maker)),
     ]
-    return Block(key, f"{model}, through {provider}", tuple(rows))
+    return Block(
+        key, phrase("%(model)s, through %(provider)s", model=model, provider=provider), tuple(rows)
+    )
 
 
 def _observed(material: Material, provider: str, uses: list[Use]) -> list[Row]:
@@ -104,7 +107,7 @@ def _not_a_model(material: Material, reason: str) -> list[Row]:
     leaf = not_applicable(
         rule="AI Act 3(63)",
         reason=reason,
-        decided_by=f"rule {_RULE} of this software, version {material.software_version}",
+        decided_by=by_rule(material, _RULE),
         as_of=material.as_of,
     )
     return [Row("art53", "Documentation under Art. 53", leaf)]
@@ -182,7 +185,9 @@ def _documents(maker: dict[str, Any], model: str) -> list[Row]:
         for number, document in enumerate(found, start=1)
     ]
     if not summaries:
-        searched = f"the register of upstream facts of this software, {maker['name']}"
+        searched = phrase(
+            "the register of upstream facts of this software, %(maker)s", maker=maker["name"]
+        )
         leaf = not_found(
             searched=searched,
             on=checked,
@@ -198,14 +203,18 @@ def _annex_xii(material: Material, key: str, model: str) -> Block:
     rows = tuple(
         Row(
             row["key"],
-            f"{row['law'].removeprefix('Annex XII ')}  {row['title']}",
+            phrase(
+                "%(number)s  %(title)s",
+                number=row["law"].removeprefix("Annex XII "),
+                title=phrase(row["title"]),
+            ),
             material.declarations.leaf(f"annex_xii.{row['key']}", model),
         )
         for row in facts("annex_xii").rows
     )
     return Block(
         key,
-        f"Annex XII checklist for {model}",
+        phrase("Annex XII checklist for %(model)s", model=model),
         rows,
         note="Owed by the model provider to providers of AI systems who integrate the model, not "
         "to those who only use a finished product. An item is answered where somebody declares "

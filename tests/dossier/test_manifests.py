@@ -259,7 +259,7 @@ def test_a_deployers_duties_apply_now_or_later_by_their_dates(cast, tmp_path) ->
     fields = obligations(cast, tmp_path)
     assert fields["aia_4_1"]["value"] == "applies"
     assert fields["aia_26_2"]["value"] == "later"
-    assert "2 December 2027" in fields["aia_26_2"]["reason"]
+    assert "from 2027-12-02 and 2028-08-02" in fields["aia_26_2"]["reason"]
     assert fields["aia_9"]["value"] == "addressed to others"
     assert fields["aia_86_1"]["value"] == "disputed"
     values = {leaf["value"] for leaf in fields.values() if leaf["value"]}
