@@ -20,7 +20,7 @@ from django.views.decorators.http import require_GET, require_POST
 from dossier import downloads
 from dossier.admin_forms import DeclarationForm, DossierForm
 from dossier.catalogue import CATALOGUE
-from dossier.declarations import declare
+from dossier.declarations import declare, name_of_subject
 from dossier.models import Declaration, Dossier, DossierSchedule, Kind
 from dossier.overview import overview
 from dossier.periods import month_before, today
@@ -247,7 +247,14 @@ class DeclarationAdmin(TenantModelAdmin):
     form = DeclarationForm
     permissions = {"view": Permission.DOSSIER_READ, "add": Permission.DECLARE}
     list_intro = _("Every statement that was ever made, newest first.")
-    list_display = ["shown_label", "subject", "value", "declared_name", "declared_at", "expires_at"]
+    list_display = [
+        "shown_label",
+        "shown_subject",
+        "value",
+        "declared_name",
+        "declared_at",
+        "expires_at",
+    ]
     list_filter = ["declared_by"]
     sortable_by = ()
     actions = None
@@ -258,13 +265,18 @@ class DeclarationAdmin(TenantModelAdmin):
         """The statement's title."""
         return CATALOGUE[row.key].label if row.key in CATALOGUE else row.key
 
+    @admin.display(description=_("about"))
+    def shown_subject(self, row: Declaration) -> str:
+        """The provider or model as it stands in the log; an AI system by its name."""
+        return name_of_subject(row.organisation_id, row.key, row.subject)
+
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """With who and when, once it is made."""
         if obj is None:
             return self.fields
         return [
             "shown_label",
-            "subject",
+            "shown_subject",
             "value",
             "declared_name",
             "declared_role",
@@ -319,7 +331,8 @@ class DeclarationAdmin(TenantModelAdmin):
         if item is None:
             return redirect("admin:dossier_overview")
         subject = request.POST.get("subject") or request.GET.get("subject") or ""
-        title = f"{item.label}: {subject}" if subject else item.label
+        about = name_of_subject(required_tenant(request).organisation_id, item.key, subject)
+        title = f"{item.label}: {about}" if about else item.label
         context = {"title": title, "item": item, **(extra_context or {})}
         return super().add_view(request, form_url, context)
 

@@ -59,6 +59,10 @@ class DeclarationForm(DomainForm):
             "help": self.item.help,
             "example": self.item.example,
         }
+        if self.item.form == "date":
+            value.widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+        elif self.item.form == "number":
+            value.widget = forms.TextInput(attrs={"inputmode": "decimal"})
         if self.item.choices:
             self.fields["value"] = forms.ChoiceField(
                 choices=[(choice, choice) for choice in self.item.choices],

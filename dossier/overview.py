@@ -11,6 +11,7 @@ from dossier.catalogue import CATALOGUE, About, Item
 from dossier.declarations import Declarations, declarations_at
 from dossier.models import Declaration
 from llm.models import Inference, ProviderSettings
+from orgs.systems import systems_of
 from orgs.tenancy import Tenant
 
 HEADINGS = {
@@ -26,6 +27,8 @@ HEADINGS = {
     "assessment": "Impact assessments",
     "monitoring": "Monitoring and quality",
     "registration": "Registration",
+    "annex_iv": "File that follows Annex IV",
+    "incidents": "Incidents",
     "literacy": "AI literacy",
     "modification": "Changes to models",
     "upstream": "Model makers",
@@ -59,10 +62,13 @@ class Chapter:
 
 
 def overview(tenant: Tenant) -> list[Chapter]:
-    """Every statement: about the organisation, then each provider, then each model in use."""
+    """Every statement: about each AI system, the organisation, each provider, each model in use."""
     now = timezone.now()
     made = declarations_at(tenant.organisation_id, now)
-    chapters = _chapters(About.ORGANISATION, "", made, now)
+    chapters: list[Chapter] = []
+    for system in systems_of(tenant):
+        chapters += _chapters(About.SYSTEM, str(system.pk), made, now, name=system.name)
+    chapters += _chapters(About.ORGANISATION, "", made, now)
     for provider in _providers(tenant):
         chapters += _chapters(About.PROVIDER, provider, made, now)
     for model in _models(tenant):
@@ -82,7 +88,9 @@ def _models(tenant: Tenant) -> list[str]:
     return sorted({name for (name,) in rows.distinct()})
 
 
-def _chapters(about: About, subject: str, made: Declarations, now: datetime) -> list[Chapter]:
+def _chapters(
+    about: About, subject: str, made: Declarations, now: datetime, *, name: str = ""
+) -> list[Chapter]:
     groups: dict[str, list[Line]] = {}
     for item in CATALOGUE.values():
         if item.about is not about:
@@ -90,4 +98,6 @@ def _chapters(about: About, subject: str, made: Declarations, now: datetime) -> 
         row = made.find(item.key, subject)
         line = Line(item, subject, row, bool(row and row.expires_at <= now))
         groups.setdefault(item.key.partition(".")[0], []).append(line)
-    return [Chapter(HEADINGS[area], subject, tuple(lines)) for area, lines in groups.items()]
+    return [
+        Chapter(HEADINGS[area], name or subject, tuple(lines)) for area, lines in groups.items()
+    ]

@@ -1,0 +1,1 @@
+"""The statements that can be declared, by what they are about."""
