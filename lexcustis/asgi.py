@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lexcustis.settings")
@@ -34,8 +35,28 @@ async def _live(receive: Any, send: Any) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
+            refusal = await sync_to_async(_refusal)()
+            if refusal:
+                await send({"type": "lifespan.startup.failed", "message": refusal})
+                return
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             await interrupt_all(seconds=SHUTDOWN_SECONDS)
             await send({"type": "lifespan.shutdown.complete"})
             return
+
+
+def _refusal() -> str:
+    """Why this process must not serve anybody: the database guards the log too little."""
+    from django.core.exceptions import ImproperlyConfigured
+    from django.db import connection
+
+    from audit.guard import refuse_if_weak
+
+    try:
+        refuse_if_weak()
+    except ImproperlyConfigured as error:
+        return str(error)
+    finally:
+        connection.close()
+    return ""

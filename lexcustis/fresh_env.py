@@ -27,6 +27,8 @@ def fresh_env(host: str, example: str) -> str:
         "SECRET_KEY": secrets.token_urlsafe(64),
         "VAULT_KEYS": new_vault_key("k1"),
         "POSTGRES_PASSWORD": secrets.token_hex(24),
+        "WEB_DATABASE_PASSWORD": secrets.token_hex(24),
+        "SEALER_DATABASE_PASSWORD": secrets.token_hex(24),
         "METRICS_TOKEN": secrets.token_urlsafe(32),
     }
     text = example.replace(_EXAMPLE_HOST, host)

@@ -14,7 +14,14 @@ from pathlib import Path
 
 LOCK = "supervisor.lock"
 ADDRESSES = "instance.env"
-_SHARED = ("LEXCUSTIS_DEMO", "LEXCUSTIS_HOME", "DATABASE_URL", "REDIS_URL")
+_SHARED = (
+    "LEXCUSTIS_DEMO",
+    "LEXCUSTIS_HOME",
+    "DATABASE_URL",
+    "DATABASE_OWNER_URL",
+    "SEALER_DATABASE_URL",
+    "REDIS_URL",
+)
 
 
 class CannotStart(Exception):

@@ -6,6 +6,7 @@ production: outside the demo a missing secret stops the start with a message tha
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 
 import environ
@@ -122,10 +123,20 @@ TEMPLATES = [
 
 # -- Data ---------------------------------------------------------------------------------------
 
-DATABASES = {
-    "default": env.db_url_config(  # type: ignore[no-untyped-call]
-        _required("DATABASE_URL", "postgres://lexcustis@localhost/lexcustis")
+# Each login may only what its processes need. The demo has one, which owns everything.
+DATABASE_LOGINS = {
+    role: env.db_url_config(address)  # type: ignore[no-untyped-call]
+    for role, address in (
+        ("lexcustis_app", _required("DATABASE_URL", "postgres://lexcustis@localhost/lexcustis")),
+        ("lexcustis_sealer", env.str("SEALER_DATABASE_URL", default="")),
+        ("owner", env.str("DATABASE_OWNER_URL", default="")),
     )
+    if address
+}
+# Which of them this process works as; manage.py chooses by command (lexcustis/logins.py).
+DATABASE_LOGIN = env.str("DATABASE_LOGIN", default="lexcustis_app")
+DATABASES = {
+    "default": deepcopy(DATABASE_LOGINS.get(DATABASE_LOGIN, DATABASE_LOGINS["lexcustis_app"]))
 }
 # Persistent connections do not belong under ASGI; the pool of psycopg takes their place.
 DATABASES["default"]["CONN_MAX_AGE"] = 0

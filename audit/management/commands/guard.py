@@ -6,20 +6,30 @@ import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.db import Error
 
-from audit.guard import weaknesses
+from audit.guard import DatabaseRole, connected_as, weaknesses
 
 
 class Command(BaseCommand):
-    """Show every weakness of the database for the role in use. Exit status 1 where there is one."""
+    """Show every weakness of the logins in use. Exit status 1 where there is one."""
 
-    help = "Check roles, grants, triggers and row security of the audit tables."
+    help = "Check logins, grants, triggers and row security of the audit tables."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Run."""
-        found = weaknesses()
-        for weakness in found:
-            self.stdout.write(weakness)
-        if found:
+        weak = False
+        for role in DatabaseRole:
+            with connected_as(role) as login:
+                name = login.settings_dict["USER"]
+                try:
+                    found = weaknesses(role, login=login)
+                except Error as error:
+                    found = [" ".join(str(error).split())]
+            weak = weak or bool(found)
+            verdict = "" if found else " cannot change the audit log."
+            self.stdout.write(f"{role.setting}: {role.work} as “{name}”{verdict}")
+            for weakness in found:
+                self.stdout.write(f"  {weakness}")
+        if weak:
             sys.exit(1)
-        self.stdout.write("The database guards the audit log against this role.")

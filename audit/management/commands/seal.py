@@ -10,9 +10,11 @@ from typing import Any
 import psycopg
 import structlog
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, connection
 
+from audit.guard import DatabaseRole, refuse_if_weak
 from audit.ledger import SEAL_CHANNEL
 from audit.sealing import seal_once
 from audit.signer import SignerUnavailable
@@ -34,7 +36,11 @@ class Command(BaseCommand):
         parser.add_argument("--shards", type=int, default=1, help="how many there are")
 
     def handle(self, *_args: Any, once: bool, shard: int, shards: int, **_options: Any) -> None:
-        """Run."""
+        """Run. Refuses a database login that may more than sealing needs."""
+        try:
+            refuse_if_weak(DatabaseRole.SEALER)
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
         if once:
             while (report := seal_once(shard=shard, shards=shards)).more:
                 pass

@@ -8,9 +8,13 @@ from collections.abc import Callable
 from io import StringIO
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import OperationalError, connection
+from django.db import Error, OperationalError, connection
+
+from audit.guard import DatabaseRole, connected_as, refusal, weaknesses
+from lexcustis.logins import make_logins
 
 
 class Command(BaseCommand):
@@ -20,8 +24,9 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Nothing to choose but whether the demo's data is wanted."""
+        """What to leave out."""
         parser.add_argument("--no-demo", action="store_true", help="Seed nothing.")
+        parser.add_argument("--no-static", action="store_true", help="Leave static files alone.")
 
     def handle(self, *args: object, **options: bool) -> None:
         """Do the steps, with a line for each."""
@@ -32,7 +37,10 @@ class Command(BaseCommand):
         except OperationalError as error:
             reason = " ".join(str(error).split())
             raise CommandError(f"The database cannot be reached: {reason}") from error
-        self._step("static files collected", _collect_static_files)
+        if not settings.DEMO:
+            self._step("database logins checked", _look_at_logins)
+        if not options["no_static"]:
+            self._step("static files collected", _collect_static_files)
         if settings.DEMO and not options["no_demo"]:
             self._step("demo data there", lambda: call_command("demo", stdout=StringIO()))
 
@@ -41,6 +49,24 @@ class Command(BaseCommand):
         action()
         self.stdout.write(f"  {done:<28}{time.monotonic() - began:6.1f} s")
         self.stdout.flush()
+
+
+def _look_at_logins() -> None:
+    """Make the logins that are missing; what would not be allowed to serve is said now."""
+    try:
+        make_logins()
+    except ImproperlyConfigured as error:
+        raise CommandError(str(error)) from error
+    for role in DatabaseRole:
+        with connected_as(role) as login:
+            name = login.settings_dict["USER"]
+            try:
+                found = weaknesses(role, login=login)
+            except Error as error:
+                reason = " ".join(str(error).split())
+                raise CommandError(f"{role.setting} does not lead in: {reason}") from error
+        if found:
+            raise CommandError(refusal(role, name, found))
 
 
 def _collect_static_files() -> None:
