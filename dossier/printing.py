@@ -1,39 +1,41 @@
-"""A leaf as a sentence on paper: who says so comes first, what is not known is said to be so."""
+"""From leaves to sentences: how each state is said on paper, in the language that is spoken.
+
+The same leaf is data in the manifest and a sentence here; what the two say is one thing. What
+people declared and what documents state is quoted as it was said, in whatever language that was.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from dossier.document import Block, Document, Section
-from dossier.leaves import Leaf, State, Value
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-# Three letters beside each statement; the legend on the reading page spells them out.
-ORIGIN_LABELS = {
-    "A": "recorded by this system",
-    "C": "computed from records",
-    "D": "declared by a person",
-    "U": "upstream document",
-    "X": "third party",
-}
+from dossier.catalogue import CATALOGUE
+from dossier.document import Block, Document, Row, Section
+from dossier.languages import Language, spoken, write_country, write_dates, write_day, write_number
+from dossier.leaves import Leaf, State, Value
+from dossier.phrases import say
+
 STATE_LABELS = {
-    State.RECORDED: "recorded",
-    State.COMPUTED: "computed",
-    State.DECLARED: "declared",
-    State.UPSTREAM_PUBLISHED: "published upstream",
-    State.UPSTREAM_SUPPLIED: "supplied upstream",
-    State.REQUESTED: "requested",
-    State.REFUSED: "refused",
-    State.NOT_FOUND: "not found",
-    State.NOT_APPLICABLE: "not applicable",
-    State.NOT_YET_APPLICABLE: "not yet applicable",
-    State.UNKNOWN: "unknown",
-    State.EXPIRED: "expired",
-    State.ERASED: "erased",
-    State.WITHHELD: "withheld",
+    State.RECORDED: gettext_lazy("recorded"),
+    State.COMPUTED: gettext_lazy("computed"),
+    State.DECLARED: gettext_lazy("declared"),
+    State.UPSTREAM_PUBLISHED: gettext_lazy("published upstream"),
+    State.UPSTREAM_SUPPLIED: gettext_lazy("supplied upstream"),
+    State.REQUESTED: gettext_lazy("requested"),
+    State.REFUSED: gettext_lazy("refused"),
+    State.NOT_FOUND: gettext_lazy("not found"),
+    State.NOT_APPLICABLE: gettext_lazy("not applicable"),
+    State.NOT_YET_APPLICABLE: gettext_lazy("not yet applicable"),
+    State.UNKNOWN: gettext_lazy("unknown"),
+    State.EXPIRED: gettext_lazy("expired"),
+    State.ERASED: gettext_lazy("erased"),
+    State.WITHHELD: gettext_lazy("withheld"),
 }
 STATE_TONES = {
     State.RECORDED: "fact",
@@ -44,6 +46,7 @@ STATE_TONES = {
     State.NOT_APPLICABLE: "rule",
     State.NOT_YET_APPLICABLE: "rule",
 }
+_NO_COPY = "no copy held"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +98,26 @@ def print_document(document: Document) -> list[PrintedSection]:
 
 
 def _section(section: Section) -> PrintedSection:
-    blocks = tuple(_block(block) for block in section.blocks)
     return PrintedSection(
-        section.number, section.key, section.title, section.law, section.notes, blocks
+        number=section.number,
+        key=section.key,
+        title=say(section.title),
+        law=say(section.law),
+        notes=tuple(say(note) for note in section.notes),
+        blocks=tuple(_block(block) for block in section.blocks),
     )
 
 
 def _block(block: Block) -> PrintedBlock:
-    rows = tuple(PrintedRow(row.label, print_leaf(row.leaf)) for row in block.rows)
-    return PrintedBlock(block.key, block.title, block.note, block.layout, rows)
+    rows = tuple(PrintedRow(say(row.label), _print_row(row)) for row in block.rows)
+    return PrintedBlock(block.key, say(block.title), say(block.note), block.layout, rows)
+
+
+def _print_row(row: Row) -> Printed:
+    printed = print_leaf(row.leaf)
+    if row.key == "country" and row.leaf.state is State.RECORDED:
+        return dataclasses.replace(printed, text=write_country(str(row.leaf.value)))
+    return printed
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +137,8 @@ def print_gaps(document: Document) -> list[PrintedGap]:
     for (section, block, text), gaps in itertools.groupby(
         with_text, key=lambda pair: (pair[0].section, pair[0].block, pair[1])
     ):
-        fields = "; ".join(gap.field for gap, _ in gaps)
-        lines.append(PrintedGap(section, block, fields, text))
+        fields = "; ".join(say(gap.field) for gap, _text in gaps)
+        lines.append(PrintedGap(section, say(block), fields, text))
     return lines
 
 
@@ -135,7 +149,7 @@ def print_leaf(leaf: Leaf) -> Printed:
         text=text,
         detail=detail,
         url=url,
-        state=STATE_LABELS[leaf.state],
+        state=str(STATE_LABELS[leaf.state]),
         tone=STATE_TONES.get(leaf.state, "gap"),
         origin=leaf.origin.value,
     )
@@ -146,80 +160,115 @@ def _sentence(leaf: Leaf) -> tuple[str, str, str]:
         case State.RECORDED | State.COMPUTED:
             return print_value(leaf.value), _observed(leaf), ""
         case State.DECLARED | State.EXPIRED:
-            verb = "declares" if leaf.state is State.DECLARED else "had declared, now expired"
-            return f"{_speaker(leaf)} {verb}: “{print_value(leaf.value)}”", _dates(leaf), ""
+            return _declared(leaf), _dates(leaf), ""
         case State.UPSTREAM_PUBLISHED | State.UPSTREAM_SUPPLIED:
             return _quoted(leaf)
         case State.NOT_APPLICABLE:
-            decided = str(leaf.evidence[0].get("decided_by", ""))
-            rule = str(leaf.evidence[0].get("rule", ""))
-            return f"Not applicable: {leaf.reason}.", f"{rule}; decided by {decided}", ""
-        case State.NOT_YET_APPLICABLE:
-            return f"Not yet applicable: {leaf.reason}.", "", ""
+            rule, who = leaf.evidence[0].get("rule", ""), leaf.evidence[0].get("decided_by", "")
+            detail = _("%(rule)s; decided by %(who)s") % {"rule": say(str(rule)), "who": say(who)}
+            return _for_a_reason(leaf), detail, ""
         case _:
-            label = STATE_LABELS[leaf.state].capitalize()
-            return f"{label}: {leaf.reason}.", "", ""
+            return _for_a_reason(leaf), "", ""
+
+
+def _for_a_reason(leaf: Leaf) -> str:
+    label = capitalised(str(STATE_LABELS[leaf.state]))
+    return _("%(state)s: %(reason)s.") % {"state": label, "reason": say(leaf.reason or "")}
+
+
+def capitalised(text: str) -> str:
+    """*text* with a capital at its beginning; what follows stays as it is, nouns above all."""
+    return text[:1].upper() + text[1:]
 
 
 def _observed(leaf: Leaf) -> str:
-    parts = [leaf.reason] if leaf.reason else []
-    records = [item for item in leaf.evidence if item.get("type") == "record"]
-    if records:
-        names = [str(item["id"]) for item in records[:2]]
-        more = f" and {len(records) - 2} more" if len(records) > 2 else ""
-        parts.append(f"record {' … '.join(names)}{more}")
+    parts = [say(leaf.reason)] if leaf.reason else []
+    records = [str(item["id"]) for item in leaf.evidence if item.get("type") == "record"]
+    if len(records) > 2:
+        more = write_number(len(records) - 2)
+        parts.append(
+            _("records %(first)s … %(second)s and %(more)s more")
+            % {"first": records[0], "second": records[1], "more": more}
+        )
+    elif records:
+        parts.append(_("record %(records)s") % {"records": " … ".join(records)})
     return "; ".join(parts)
 
 
-def _speaker(leaf: Leaf) -> str:
+# What a person can choose from: our own words, said in every language. All else is a quotation.
+_CHOICES = frozenset(choice for item in CATALOGUE.values() for choice in item.choices)
+
+
+def _declared(leaf: Leaf) -> str:
     who = leaf.declared_by or {}
-    return f"{who.get('name')} ({who.get('role', '').lower()})"
+    text = str(leaf.value)
+    said = {
+        "name": who.get("name", ""),
+        "role": in_sentence(say(who.get("role", ""))),
+        "text": say(text) if text in _CHOICES else text,
+    }
+    if leaf.state is State.DECLARED:
+        return _("%(name)s (%(role)s) declares: “%(text)s”") % said
+    return _("%(name)s (%(role)s) had declared, now expired: “%(text)s”") % said
+
+
+def in_sentence(name: str) -> str:
+    """A title as it stands in the middle of a sentence; German writes nouns with a capital."""
+    return name if spoken() is Language.GERMAN else name[:1].lower() + name[1:]
 
 
 def _dates(leaf: Leaf) -> str:
     who = leaf.declared_by or {}
-    return f"declared on {print_day(who['at'])}, valid until {print_day(who['expires_at'])}"
+    dates = {"declared": write_day(who["at"]), "expires": write_day(who["expires_at"])}
+    return _("declared on %(declared)s, valid until %(expires)s") % dates
 
 
 def _quoted(leaf: Leaf) -> tuple[str, str, str]:
     document: Mapping[str, Any] = leaf.evidence[0]
-    value, by = print_value(leaf.value), document["publisher"]
+    said = {"publisher": say(document["publisher"]), "value": print_value(leaf.value)}
     url = str(document["url"])
-    if value == url:
-        text = "Published"
+    if leaf.value == url:
+        text = _("Published")
     elif document["grade"] == "P":
-        text = f"{by} states: {value}"
+        text = _("%(publisher)s states: %(value)s") % said
     else:
-        text = f"{by}, as reported by a secondary source: {value}"
-    checked = f"checked on {print_day(document['retrieved_at'])}, grade {document['grade']}"
-    detail = f"{checked}; {_copy(str(document['sha256']))}"
-    if leaf.reason:
-        detail = f"{leaf.reason}; {detail}"
-    return text, detail, url
+        text = _("%(publisher)s, as reported by a secondary source: %(value)s") % said
+    checked = _("checked on %(day)s, grade %(grade)s; %(copy)s") % {
+        "day": write_day(document["retrieved_at"]),
+        "grade": document["grade"],
+        "copy": _copy(str(document["sha256"])),
+    }
+    return text, f"{say(leaf.reason)}; {checked}" if leaf.reason else checked, url
 
 
 def _copy(sha256: str) -> str:
-    return sha256 if sha256 == "no copy held" else f"copy held, SHA-256 {sha256}"
+    if sha256 == _NO_COPY:
+        return _("no copy held")
+    return _("copy held, SHA-256 %(sha256)s") % {"sha256": sha256}
 
 
 def print_value(value: Value) -> str:
-    """A value in words. Numbers get thin groups of three, a dictionary becomes a list."""
+    """A value in words: numbers, dates and our own terms as the language writes them."""
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return _("yes") if value else _("no")
     if isinstance(value, int):
-        return f"{value:,}".replace(",", "\u202f")
+        return write_number(value)
     if isinstance(value, list):
         items = [print_value(item) for item in value]
         return (" " if all(item.endswith(".") for item in items) else ", ").join(items)
     if isinstance(value, dict):
-        if set(value) == {"first_day", "last_day", "time_zone"}:
-            first, last = print_day(value["first_day"]), print_day(value["last_day"])
-            return f"{first} to {last}, whole days in {value['time_zone']}"
-        return ", ".join(f"{key}: {print_value(item)}" for key, item in value.items())
-    return str(value)
+        return _print_dictionary(value)
+    return write_dates(say(str(value) if value is None else value))
 
 
-def print_day(text: str) -> str:
-    """A date of a manifest as people write it, such as 5 October 2026."""
-    day = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return f"{day.day} {day:%B %Y}"
+def _print_dictionary(value: dict[str, Any]) -> str:
+    if set(value) == {"first_day", "last_day", "time_zone"}:
+        return _("%(first)s to %(last)s, whole days in %(zone)s") % {
+            "first": write_day(value["first_day"]),
+            "last": write_day(value["last_day"]),
+            "zone": value["time_zone"],
+        }
+    return ", ".join(
+        _("%(key)s: %(value)s") % {"key": say(str(key)), "value": print_value(item)}
+        for key, item in value.items()
+    )
