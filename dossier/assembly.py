@@ -11,13 +11,21 @@ from dossier.integrity import Progress, integrity_at
 from dossier.material import Material, Subject
 from dossier.models import Dossier, Kind
 from dossier.rendering import engine
+from dossier.seal import SealFacts
 from orgs.models import Organisation
 
 
-def material_of(dossier: Dossier, evidence: Slice, progress: Progress | None = None) -> Material:
+def material_of(
+    dossier: Dossier,
+    evidence: Slice,
+    progress: Progress | None = None,
+    *,
+    seal: SealFacts | None = None,
+) -> Material:
     """The inputs of *dossier*, as they stood at its moment of statement (``as_of``).
 
-    *evidence* is what its bundle holds of the log; *progress* is told how far verification is.
+    *evidence* is what its bundle holds of the log; *progress* is told how far verification is;
+    *seal* says how the PDF will be sealed.
     """
     if dossier.as_of is None or dossier.checkpoint_size is None:
         raise ValueError("Moment and checkpoint of the statement are fixed when the work begins.")
@@ -35,6 +43,7 @@ def material_of(dossier: Dossier, evidence: Slice, progress: Progress | None = N
             evidence=evidence,
             software_version=settings.VERSION,
             engine=engine(),
+            seal=seal or SealFacts(),
         )
 
 

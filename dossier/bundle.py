@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from dossier.leaves import moment
 from dossier.material import Material
 from dossier.models import Dossier, Kind
 from dossier.rendering import Attachment, Renderer, printout
+from dossier.seal import SealFacts, configured_sealer
 from dossier.sections import data_flow, logbook, people, upstream
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold; the true dates are inside
@@ -59,6 +60,7 @@ def build(dossier: Dossier, folder: Path, renderer: Renderer, report: Reporter) 
 
     *report* is told stage and percent, and may raise to stop the work.
     """
+    sealer = configured_sealer()
     contents = folder / "contents"
     contents.mkdir()
     report("copying records", 2)
@@ -68,6 +70,7 @@ def build(dossier: Dossier, folder: Path, renderer: Renderer, report: Reporter) 
         dossier,
         evidence,
         lambda done, total: report("verifying the log", 10 + 30 * done // max(total, 1)),
+        seal=sealer.facts if sealer else SealFacts(),
     )
     report("writing manifests", 40)
     manifests = _manifests(material)
@@ -77,11 +80,15 @@ def build(dossier: Dossier, folder: Path, renderer: Renderer, report: Reporter) 
     document = compose(material)
     attachments = tuple(Attachment(name, _purpose(name), data) for name, data in manifests.items())
     pdf = renderer.render(printout(material, document, attachments))
+    unsealed = {"dossier.pdf": _entry_of(pdf)} if sealer else {}
+    if sealer:
+        report("sealing", 80)
+        pdf = sealer.seal(pdf)
     (contents / "dossier.pdf").write_bytes(pdf)
     report("packing", 85)
     _copy_verifier(contents)
     _write_readme(material, contents)
-    manifest_sha256 = _write_manifest(material, contents)
+    manifest_sha256 = _write_manifest(material, contents, unsealed)
     path = folder / f"{file_name(material)}.zip"
     _pack(contents, path)
     report("publishing", 95)
@@ -184,8 +191,24 @@ def _write_readme(material: Material, contents: Path) -> None:
     (contents / "README.txt").write_text(text, encoding="utf-8", newline="\n")
 
 
-def _write_manifest(material: Material, contents: Path) -> str:
+def _entry_of(pdf: bytes) -> dict[str, Any]:
+    """What MANIFEST.json says of a PDF that a seal will be appended to: its bytes up to there.
+
+    No two seals are alike, and the same inputs give the same manifest (promise P6).
+    """
+    return {
+        "bytes": len(pdf),
+        "sha256": hashlib.sha256(pdf).hexdigest(),
+        "followed_by": "seal",
+    }
+
+
+def _write_manifest(
+    material: Material, contents: Path, unsealed: Mapping[str, dict[str, Any]]
+) -> str:
     """MANIFEST.json: every member with its size and SHA-256; its signature beside it.
+
+    *unsealed* are the entries of sealed members: those speak of the bytes before the seal.
 
     Returns its own SHA-256. Raises :class:`audit.signer.SignerUnavailable`: a bundle without a
     signature is not published instead.
@@ -196,6 +219,7 @@ def _write_manifest(material: Material, contents: Path) -> str:
             "bytes": path.stat().st_size,
             "sha256": _sha256(path),
             "media": MEDIA.get(path.suffix, "application/octet-stream"),
+            **unsealed.get(path.name, {}),
         }
         for path in _members(contents)
     ]
@@ -205,6 +229,7 @@ def _write_manifest(material: Material, contents: Path) -> str:
             "law_version": LAW_VERSION,
             "dossier": identity(material),
             "engine": dict(material.engine),
+            "seal": material.seal.as_json(),
             "signature": "MANIFEST.json.sig",
             "files": members,
         }

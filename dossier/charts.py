@@ -174,6 +174,16 @@ def qr_code(text: str) -> str:
     )
 
 
+def watermark(words: str) -> str:
+    """*words* across a page, so light that what stands on it stays legible."""
+    return (
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 600 600' width='600' height='600'>"
+        f"<text x='300' y='320' text-anchor='middle' font-size='{1050 / max(len(words), 10):.1f}' "
+        f"font-weight='bold' fill='#f3ede1' transform='rotate(-45 300 300)' {_FONT}>"
+        f"{escape(words)}</text></svg>"
+    )
+
+
 def _svg(height: float, parts: Sequence[str]) -> str:
     return (
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {height:g}' "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from dossier.collect import Collected, Use
@@ -13,6 +13,7 @@ from dossier.integrity import Integrity
 from dossier.leaves import Evidence, Leaf, Value, computed, recorded
 from dossier.models import Kind
 from dossier.periods import Period
+from dossier.seal import SealFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Material:
     evidence: Slice
     software_version: str
     engine: Mapping[str, str]
+    seal: SealFacts = field(default_factory=SealFacts)
 
     @property
     def role(self) -> str | None:

@@ -29,6 +29,7 @@ from dossier.integrity import choose_checkpoint
 from dossier.models import Dossier
 from dossier.rendering import Renderer, RendererUnavailable, WeasyPrintRenderer
 from dossier.scheduling import describe
+from dossier.seal_keys import SealUnavailable
 from orgs.changes import SYSTEM
 
 logger = structlog.get_logger(__name__)
@@ -65,7 +66,7 @@ def render(dossier_id: UUID, renderer: Renderer | None = None) -> bool:
     except LeaseLost:
         logger.warning("dossier.lease_lost", dossier=str(dossier_id), fence=claim.fence)
         return False
-    except RendererUnavailable as error:
+    except (RendererUnavailable, SealUnavailable) as error:
         _give_up(claim, str(error))
         return False
     except Exception as error:

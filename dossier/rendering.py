@@ -54,6 +54,9 @@ LEGEND = (
 )
 
 
+UNSEALED = "Unsealed draft"
+
+
 class RendererUnavailable(RuntimeError):
     """The PDF engine cannot run on this machine; the message says what to install."""
 
@@ -128,6 +131,8 @@ def _cover(material: Material) -> dict[str, Any]:
         "version": material.software_version,
         "law_title": LAW_TITLE,
         "notices": READING_NOTICE,
+        "status": f"Sealed, {material.seal.level}" if material.seal.is_sealed else UNSEALED,
+        "seal": material.seal,
     }
 
 
@@ -150,6 +155,8 @@ def _pictures(material: Material, document: Document) -> dict[str, str]:
         "endings": charts.bars([(ENDING_LABELS[state], count) for state, count in totals.items()]),
         "states": charts.bars(_state_bars(document)),
     }
+    if not material.seal.is_sealed:
+        pictures["watermark"] = charts.watermark(UNSEALED)
     if material.integrity.checkpoint:
         pictures["checkpoint"] = charts.qr_code(material.integrity.checkpoint)
     return pictures

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dossier.document import Block, Document, Row, Section
 from dossier.law import facts
-from dossier.leaves import published_upstream, unknown
+from dossier.leaves import Evidence, published_upstream, unknown
 from dossier.material import Material
 
 
@@ -38,7 +38,19 @@ def seal(material: Material) -> Section:
     signatory = unknown(
         "no person has signed this dossier", as_of=material.as_of, law=("eIDAS 25", "eIDAS 35")
     )
-    software = material.software()
+    software, plan = material.software(), material.seal
+    rows = [
+        Row("signatory", "Signed by", signatory),
+        Row("seal", "Seal of this PDF", material.recorded(plan.quality, software)),
+        Row("timestamp", "Time stamp", material.recorded(plan.timestamp, software)),
+    ]
+    if plan.is_sealed:
+        certificate: Evidence = {"type": "certificate", "sha256": plan.certificate_sha256}
+        rows += [
+            Row("level", "Level", material.recorded(plan.level, software)),
+            Row("sealed_by", "Sealed by", material.recorded(plan.subject, certificate)),
+            Row("issuer", "Certificate from", material.recorded(plan.issuer, certificate)),
+        ]
     return Section(
         "24",
         "seal",
@@ -54,11 +66,7 @@ def seal(material: Material) -> Section:
             Block(
                 "seal",
                 "Level of seal and time stamp",
-                (
-                    Row("signatory", "Signed by", signatory),
-                    Row("seal", "Seal of this PDF", material.recorded("none", software)),
-                    Row("timestamp", "Time stamp", material.recorded("local clock", software)),
-                ),
+                tuple(rows),
             ),
         ),
     )

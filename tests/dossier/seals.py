@@ -1,0 +1,174 @@
+"""A certificate authority for tests of seals: certificates, revocation lists, time stamps."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+    pkcs12,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from tests.audit.outsiders import OpensslAuthority, http_server
+
+PASSPHRASE = "correct horse"
+_DAY = timedelta(days=1)
+
+
+class SealAuthority:
+    """OpenSSL's authority, which also issues certificates for seals and revocation lists.
+
+    ``url`` stamps times; the lists are served on loopback under the address in the certificates.
+    """
+
+    def __init__(self, folder: Path, *, list_url: str) -> None:
+        self.stamps = OpensslAuthority(folder)
+        self.folder, self.list_url = folder, list_url
+        self.url = ""
+        key = load_pem_private_key((folder / "ca.key").read_bytes(), None)
+        assert isinstance(key, RSAPrivateKey)
+        self.key = key
+        self.certificate = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
+        self._reissue_stamping_certificate()
+
+    @property
+    def ca_file(self) -> str:
+        return self.stamps.ca_file
+
+    def _reissue_stamping_certificate(self) -> None:
+        """The same unit, with the address of the revocation list in its certificate."""
+        key = load_pem_private_key((self.folder / "tsa.key").read_bytes(), None)
+        assert isinstance(key, RSAPrivateKey)
+        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
+        certificate = self._issue("Test TSA unit 1", key, usage)
+        (self.folder / "tsa.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+
+    def _issue(
+        self,
+        name: str,
+        key: RSAPrivateKey,
+        usage: x509.ExtendedKeyUsage | None = None,
+        *,
+        days: int = 20,
+    ) -> x509.Certificate:
+        now = datetime.now(UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .issuer_name(self.certificate.subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - 30 * _DAY)
+            .not_valid_after(now + days * _DAY)
+            .add_extension(_key_usage(), critical=True)
+            .add_extension(
+                x509.CRLDistributionPoints(
+                    [
+                        x509.DistributionPoint(
+                            [x509.UniformResourceIdentifier(self.list_url)], None, None, None
+                        )
+                    ]
+                ),
+                critical=False,
+            )
+        )
+        if usage is not None:
+            builder = builder.add_extension(usage, critical=True)
+        return builder.sign(self.key, hashes.SHA256())
+
+    def seal_file(self, name: str = "Olivia's Bakery e-seal", *, days: int = 20) -> Path:
+        """A PKCS#12 file with a key and its certificate from this authority."""
+        path = self.folder / f"seal{days}.p12"
+        if path.exists():
+            return path
+        key = generate_private_key(public_exponent=65537, key_size=2048)
+        certificate = self._issue(name, key, days=days)
+        path.write_bytes(
+            pkcs12.serialize_key_and_certificates(
+                b"seal", key, certificate, None, BestAvailableEncryption(PASSPHRASE.encode())
+            )
+        )
+        return path
+
+    def revocation_list(self) -> bytes:
+        """A list on which nobody stands, DER."""
+        now = datetime.now(UTC)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self.certificate.subject)
+        builder = builder.last_update(now - _DAY).next_update(now + _DAY)
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def _key_usage() -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True, content_commitment=True, key_encipherment=False,
+        data_encipherment=False, key_agreement=False, key_cert_sign=False, crl_sign=False,
+        encipher_only=False, decipher_only=False,
+    )  # fmt: skip
+
+
+def self_signed_file(folder: Path, name: str = "Self-made seal") -> Path:
+    """A PKCS#12 file with a certificate that nobody but its key vouches for."""
+    key = generate_private_key(public_exponent=65537, key_size=2048)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder().subject_name(subject).issuer_name(subject)
+        .public_key(key.public_key()).serial_number(x509.random_serial_number())
+        .not_valid_before(now - _DAY).not_valid_after(now + _DAY)
+        .add_extension(_key_usage(), critical=True)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    path = folder / "self.p12"
+    path.write_bytes(
+        pkcs12.serialize_key_and_certificates(
+            b"seal", key, certificate, None, BestAvailableEncryption(PASSPHRASE.encode())
+        )
+    )
+    (folder / "self.key").write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    return path
+
+
+@contextlib.contextmanager
+def authority(folder: Path) -> Iterator[SealAuthority]:
+    """The authority at work: time stamps by POST, its revocation list by GET."""
+    made: list[SealAuthority] = []
+
+    class Lists(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = made[0].revocation_list()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/pkix-crl")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_words: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Lists)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        made.append(SealAuthority(folder, list_url=f"http://127.0.0.1:{server.server_port}/crl"))
+        with http_server(made[0].stamps.answer) as url:
+            made[0].url = url
+            yield made[0]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
