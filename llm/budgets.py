@@ -79,10 +79,17 @@ def admitted(call: Call) -> Call:
     return replace(call, passed_budgets=tuple(budget.pk for budget in passed))
 
 
+_unsettled = PreparedQuery(
+    lambda inference_id: BudgetEntry.objects.filter(
+        inference_id=inference_id, is_settled=False
+    ).select_related("account__budget"),
+    UUID(int=1),
+)
+
+
 def settle(inference_id: UUID, outcome: Outcome) -> None:
     """Enter what the call really took, in the transaction that records its ending."""
-    entries = BudgetEntry.objects.filter(inference_id=inference_id, is_settled=False)
-    for entry in entries.select_related("account__budget"):
+    for entry in _unsettled(inference_id):
         amount = _amount(entry.account.budget, outcome.usage, outcome.cost, outcome.currency)
         BudgetEntry.objects.filter(pk=entry.pk).update(amount=amount, is_settled=True)
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from django.db import connections
+from django.db import connection, connections
 from django.utils import timezone
 
-from audit.ledger import Receipt
+from audit.ledger import Receipt, in_one_trip
 from llm import budgets
 from llm.calls import Call, Outcome, Place, State
 from llm.leases import expiry
 from llm.models import Conversation, Inference, Message
 from llm.records import writable
+from orgs.prepared_queries import insert_rows
 
 
 class AlreadyEnded(Exception):
@@ -22,10 +23,17 @@ class AlreadyEnded(Exception):
 
 def begin(call: Call, receipt: Receipt) -> None:
     """Note that *call* was requested, and its place in a conversation."""
+    with in_one_trip(connection):
+        if call.place is not None:
+            _conversation(call, call.place)
+        insert_rows([_inference(call, receipt)])
+        if call.place is not None:
+            insert_rows(_messages(call, call.place, receipt))
+
+
+def _inference(call: Call, receipt: Receipt) -> Inference:
     tenant, place = call.tenant, call.place
-    if place is not None:
-        _conversation(call, place)
-    Inference.objects.create(
+    return Inference(
         id=receipt.record_id,
         organisation_id=tenant.organisation_id,
         user_id=tenant.user.pk,
@@ -40,8 +48,6 @@ def begin(call: Call, receipt: Receipt) -> None:
         started_at=call.at,
         lease_expires_at=expiry(),
     )
-    if place is not None:
-        _messages(call, place, receipt)
 
 
 def end(inference_id: UUID, outcome: Outcome, receipt: Receipt) -> None:
@@ -87,7 +93,7 @@ def recorded_state(inference_id: UUID) -> State:
 
 def _conversation(call: Call, place: Place) -> None:
     if place.is_new:
-        Conversation.objects.create(
+        made = Conversation(
             id=place.conversation_id,
             organisation_id=call.tenant.organisation_id,
             user_id=call.tenant.user.pk,
@@ -96,12 +102,13 @@ def _conversation(call: Call, place: Place) -> None:
             created_at=call.at,
             updated_at=call.at,
         )
+        insert_rows([made])
     else:
         mine = Conversation.objects.for_tenant(call.tenant).filter(pk=place.conversation_id)
         mine.update(updated_at=call.at)
 
 
-def _messages(call: Call, place: Place, receipt: Receipt) -> None:
+def _messages(call: Call, place: Place, receipt: Receipt) -> list[Message]:
     shared = {
         "organisation_id": call.tenant.organisation_id,
         "conversation_id": place.conversation_id,
@@ -124,5 +131,4 @@ def _messages(call: Call, place: Place, receipt: Receipt) -> None:
         created_at=call.at,
         **shared,
     )
-    made = [answer] if place.is_retry else [prompt, answer]
-    Message.unscoped.bulk_create(made)  # each names its organisation
+    return [answer] if place.is_retry else [prompt, answer]

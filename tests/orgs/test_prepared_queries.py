@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 from django.db import connections
 
-from orgs.models import Membership
-from orgs.prepared_queries import PreparedQuery
+from orgs.models import Membership, User
+from orgs.prepared_queries import PreparedQuery, insert_rows
 from tests.cast import Cast
 
 
@@ -57,3 +57,18 @@ def test_a_query_without_one_of_its_places_is_a_mistake(cast: Cast) -> None:
     )
     with pytest.raises(ValueError, match="examples"):
         forgetful(cast.organisation.pk, "member")
+
+
+def test_rows_are_inserted_as_django_would_write_them(cast: Cast) -> None:
+    made = [
+        User(email=f"{name}-{cast.organisation.slug}@example.org", name=name)
+        for name in ("Ada", "Zoë")
+    ]
+    insert_rows(made)
+    for user in made:
+        found = User.objects.get(pk=user.pk)
+        assert (found.name, found.created_at, found.is_active) == (
+            user.name,
+            user.created_at,
+            True,
+        )
