@@ -14,7 +14,8 @@ from dossier.leaves import (
     unknown,
 )
 from dossier.material import Material, use_evidence
-from dossier.sections.opening import role_notice
+from dossier.phrases import phrase
+from dossier.sections.opening import by_rule, role_notice
 from llm.routing import region_is_allowed
 
 _HOSTNAME = "configured by the organisation; an address or a setting is no proof of a place"
@@ -48,7 +49,7 @@ def statement(material: Material) -> Section:
 def _article_10(material: Material) -> Block:
     applies = not_yet_applicable(
         provision="AI Act 10",
-        applies_from="2 December 2027 (Annex III), 2 August 2028 (Annex I)",
+        applies_from=phrase("2 December 2027 (Annex III), 2 August 2028 (Annex I)"),
         as_of=material.as_of,
         reason="Art. 10 is addressed to providers of high-risk AI systems and applies from "
         "2 December 2027 (Annex III) and 2 August 2028 (Annex I); Art. 10(5) was deleted",
@@ -78,7 +79,7 @@ def _inputs(material: Material) -> Block:
             Row("categories", "Categories of data", leaf("data.categories")),
             Row("special_categories", "Special categories", leaf("data.special_categories")),
             Row("controlled", "Inputs under our control", leaf("data.inputs_under_control")),
-            Row("dpia", "Impact assessment", leaf("data.dpia")),
+            Row("dpia", "Impact assessment", leaf("assessment.dpia")),
         ),
         note="Free text may contain anything that a user types.",
     )
@@ -92,7 +93,7 @@ def _flow(material: Material, key: str, provider: str, uses: list[Use]) -> Block
     calls = material.counted(sum(use.calls for use in uses), "count-calls", *evidence)
     if all(not_a_model(use.model) for use in uses):
         rows = [Row("calls", "Calls in the period", calls), _stays_inside(material)]
-        return Block(key, f"8.3  Flow to {provider}", tuple(rows))
+        return Block(key, phrase("8.3  Flow to %(provider)s", provider=provider), tuple(rows))
     rows = [
         Row("calls", "Calls in the period", calls),
         Row("endpoint", "Configured endpoint", _endpoint(material, settings)),
@@ -119,7 +120,7 @@ def _flow(material: Material, key: str, provider: str, uses: list[Use]) -> Block
         rows.append(
             Row(field, label, _declared_or_entered(material, provider, field, law, settings))
         )
-    return Block(key, f"8.3  Flow to {provider}", tuple(rows))
+    return Block(key, phrase("8.3  Flow to %(provider)s", provider=provider), tuple(rows))
 
 
 def _stays_inside(material: Material) -> Row:
@@ -127,7 +128,7 @@ def _stays_inside(material: Material) -> Row:
     leaf = not_applicable(
         rule="GDPR 4(9)",
         reason="the answers come from fixed rules inside this software; no text is handed on",
-        decided_by=f"rule not-a-model of this software, version {material.software_version}",
+        decided_by=by_rule(material, "not-a-model"),
         as_of=material.as_of,
     )
     return Row("recipient", "Recipient", leaf)
@@ -150,7 +151,12 @@ def _endpoint(material: Material, settings: list[Settings]) -> Leaf:
             as_of=material.as_of,
             origin=Origin.RECORDED,
         )
-    value = sorted({row.base_url or f"the usual address of {row.vendor}" for row in settings})
+    value = sorted(
+        {
+            row.base_url or phrase("the usual address of %(vendor)s", vendor=row.vendor)
+            for row in settings
+        }
+    )
     evidence = [_settings_evidence(row) for row in settings]
     return material.recorded(value, *evidence, reason=_HOSTNAME, law=("GDPR 30(1)(d)",))
 
