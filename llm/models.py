@@ -251,7 +251,7 @@ class Inference(TenantModel):
         ProviderSettings, models.SET_NULL, null=True, blank=True, related_name="+"
     )
     # As OpenTelemetry names it: "chat" or "embeddings".
-    operation = models.CharField(_("operation"), max_length=20, default="chat", db_default="chat")
+    operation = models.CharField(_("operation"), max_length=20, default="chat")
     provider_name = models.CharField(max_length=100)
     requested_model = models.CharField(max_length=200)
     response_model = models.CharField(max_length=200, blank=True)
