@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audit.hashing import EMPTY_ROOT, node_hash
+from audit.hashing import EMPTY_ROOT, HASH_BYTES, node_hash
 
 
 def verify_inclusion(
     leaf: bytes, *, index: int, size: int, proof: Sequence[bytes], root: bytes
 ) -> bool:
     """Whether the audit path *proof* leads from the leaf hash to the root."""
-    if not 0 <= index < size:
+    if not 0 <= index < size or len(leaf) != HASH_BYTES:
         return False
     node, last, result = index, size - 1, leaf
     for sibling in proof:
@@ -35,10 +35,12 @@ def verify_consistency(
     """Whether the tree of *new_size* leaves begins with the tree of *old_size*."""
     if not 0 <= old_size <= new_size:
         return False
+    if old_size == 0 and old_root != EMPTY_ROOT:
+        return False
     if old_size == new_size:
         return old_root == new_root and not proof
     if old_size == 0:
-        return old_root == EMPTY_ROOT and not proof
+        return not proof
     path = [old_root, *proof] if old_size & (old_size - 1) == 0 else list(proof)
     if not path:
         return False

@@ -124,7 +124,7 @@ class Tree:
 
 def inclusion_root(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes | None:
     """The root that an audit path leads to (RFC 9162, 2.1.3.2), None where it does not fit."""
-    if not 0 <= index < size:
+    if not 0 <= index < size or len(leaf) != 32:
         return None
     node, last, result = index, size - 1, leaf
     for sibling in path:
@@ -143,6 +143,8 @@ def inclusion_root(leaf: bytes, index: int, size: int, path: list[bytes]) -> byt
 def is_consistent(old: int, new: int, old_root: bytes, new_root: bytes, path: list[bytes]) -> bool:
     """Whether the tree of *new* leaves begins with that of *old* (RFC 9162, 2.1.4.2)."""
     if not 0 <= old <= new:
+        return False
+    if old == 0 and old_root != hashlib.sha256(b"").digest():
         return False
     if old == new:
         return old_root == new_root and not path
