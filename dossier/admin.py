@@ -17,17 +17,20 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
-from dossier import downloads
-from dossier.admin_forms import DeclarationForm, DossierForm
+from dossier import downloads, system_admin
+from dossier.admin_forms import DeclarationForm, DossierForm, ScheduleForm
 from dossier.catalogue import CATALOGUE
 from dossier.declarations import declare, name_of_subject
+from dossier.languages import Language
 from dossier.models import Declaration, Dossier, DossierSchedule, Kind
 from dossier.overview import overview
 from dossier.periods import month_before, today
 from dossier.schedules import change_schedule, create_schedule, remove_schedule
-from dossier.scheduling import cancel, request_dossier
+from dossier.scheduling import Languages, cancel, request_dossier
 from orgs.roles import Permission
 from orgs.tenant_admin import TenantModelAdmin, required_tenant
+
+__all__ = ["system_admin"]  # its pages are registered when it is imported
 
 _UNFINISHED = (Dossier.State.WAITING, Dossier.State.RUNNING)
 _REFRESH_SECONDS = "3"
@@ -48,14 +51,29 @@ class DossierAdmin(TenantModelAdmin):
     sortable_by = ()
     actions = None
     fieldsets = [
-        (None, {"fields": ["kind", "shown_period", "time_zone", "shown_state", "message"]}),
+        (
+            None,
+            {
+                "fields": [
+                    "kind",
+                    "shown_period",
+                    "time_zone",
+                    "shown_languages",
+                    "shown_state",
+                    "message",
+                ]
+            },
+        ),
         (_("Made"), {"fields": ["as_of", "published_at", "requested_by", "created_at"]}),
         (
             _("File"),
             {"fields": ["shown_size", "file_sha256", "manifest_sha256", "shown_record"]},
         ),
     ]
-    add_fieldsets = [(None, {"fields": ["kind", "period_start", "period_end"]})]
+    add_fieldsets = [
+        (None, {"fields": ["kind", "period_start", "period_end"]}),
+        (_("Languages"), {"fields": ["language", "further_languages"]}),
+    ]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Three questions for a new one; what became of it otherwise."""
@@ -69,9 +87,14 @@ class DossierAdmin(TenantModelAdmin):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """The last full month."""
-        zone = required_tenant(request).organisation.time_zone
-        first, last = month_before(today(timezone.now(), zone))
-        return {"kind": Kind.ART53, "period_start": first, "period_end": last}
+        organisation = required_tenant(request).organisation
+        first, last = month_before(today(timezone.now(), organisation.time_zone))
+        return {
+            "kind": Kind.ART53,
+            "period_start": first,
+            "period_end": last,
+            "language": organisation.language,
+        }
 
     def add_view(
         self,
@@ -90,6 +113,7 @@ class DossierAdmin(TenantModelAdmin):
             kind=Kind(values["kind"]),
             first=values["period_start"],
             last=values["period_end"],
+            languages=Languages(values["language"], values["further_languages"]),
         )
 
     def response_add(
@@ -104,6 +128,11 @@ class DossierAdmin(TenantModelAdmin):
     def shown_period(self, row: Dossier) -> str:
         """First and last day."""
         return f"{row.period_start:%Y-%m-%d} to {row.period_end:%Y-%m-%d}"
+
+    @admin.display(description=_("languages"))
+    def shown_languages(self, row: Dossier) -> str:
+        """The languages it is printed in, that of ``dossier.pdf`` first."""
+        return ", ".join(Language(code).label for code in row.languages)
 
     @admin.display(description=_("state"))
     def shown_state(self, row: Dossier) -> str:
@@ -214,8 +243,9 @@ class DossierScheduleAdmin(TenantModelAdmin):
         "delete": Permission.DOSSIER_REQUEST,
     }
     list_intro = _("On the first day of each month the dossier of the month before is made.")
+    form = ScheduleForm
     list_display = ["kind", "is_enabled", "catch_up_months", "created_at"]
-    fields = ["kind", "is_enabled", "catch_up_months"]
+    fields = ["kind", "language", "further_languages", "is_enabled", "catch_up_months"]
     sortable_by = ()
     actions = None
 

@@ -8,16 +8,30 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from dossier.catalogue import Item
-from dossier.models import Declaration, Dossier, Kind
+from dossier.languages import Language
+from dossier.models import Declaration, Dossier, DossierSchedule, Kind
 from orgs.tenant_admin import DomainForm
 
 
+def _further_languages() -> forms.TypedMultipleChoiceField:
+    return forms.TypedMultipleChoiceField(
+        label=_("Further languages"),
+        choices=Language.choices,
+        coerce=str,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("Each gives one more PDF with the same content in the same bundle."),
+    )
+
+
 class DossierForm(DomainForm):
-    """Kind and period of a new dossier."""
+    """Kind, period and languages of a new dossier."""
+
+    further_languages = _further_languages()
 
     class Meta:
         model = Dossier
-        fields = ["kind", "period_start", "period_end"]
+        fields = ["kind", "period_start", "period_end", "language", "further_languages"]
         widgets = {
             "kind": forms.RadioSelect,
             "period_start": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
@@ -33,6 +47,16 @@ class DossierForm(DomainForm):
         # A dossier that exists is not an error: asking for it again leads to it.
         exclusions: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
         return exclusions | {"organisation"}
+
+
+class ScheduleForm(DomainForm):
+    """What is made for every full month."""
+
+    further_languages = _further_languages()
+
+    class Meta:
+        model = DossierSchedule
+        fields = ["kind", "language", "further_languages", "is_enabled", "catch_up_months"]
 
 
 class DeclarationForm(DomainForm):

@@ -14,12 +14,14 @@ from pydantic import ConfigDict, Field
 from dossier import downloads
 from dossier.catalogue import CATALOGUE
 from dossier.declarations import declarations_at, declare
+from dossier.link_api import router as links_router
 from dossier.models import Declaration, Dossier, Kind
-from dossier.scheduling import cancel, request_dossier
+from dossier.scheduling import Languages, cancel, request_dossier
 from orgs.api_auth import tenant_of_call
 from orgs.roles import Permission
 
 router = Router(tags=["dossiers"])
+router.add_router("/links", links_router)
 
 # Lines may break; other control characters, NUL above all, have no place in a statement.
 NO_CONTROL = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
@@ -33,6 +35,8 @@ class DossierRow(Schema):
     period_start: date
     period_end: date
     time_zone: str
+    language: Literal["en", "de", "fr", "it"]
+    further_languages: list[Literal["en", "de", "fr", "it"]]
     state: Literal["waiting", "running", "published", "failed", "cancelled"]
     stage: str
     percent: int
@@ -53,13 +57,19 @@ class Dossiers(Schema):
 
 
 class DossierRequest(Schema):
-    """What to make. Both days are included."""
+    """What to make. Both days are included.
+
+    ``language`` is that of ``dossier.pdf``, by default the organisation's; each of
+    ``further_languages`` gives one more PDF. Manifests are the same in every language.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     kind: Literal["art53", "art10", "full"]
     period_start: date
     period_end: date
+    language: Literal["en", "de", "fr", "it"] | None = None
+    further_languages: list[Literal["en", "de", "fr", "it"]] = Field([], max_length=4)
 
 
 class DeclarationRow(Schema):
@@ -112,9 +122,19 @@ def ask_for_dossier(request: HttpRequest, wanted: DossierRequest) -> Status[Doss
     """Have a dossier made. Asking again for the same kind and period gives the same dossier."""
     tenant = tenant_of_call(request)
     dossier = request_dossier(
-        tenant, kind=Kind(wanted.kind), first=wanted.period_start, last=wanted.period_end
+        tenant,
+        kind=Kind(wanted.kind),
+        first=wanted.period_start,
+        last=wanted.period_end,
+        languages=_languages(wanted),
     )
     return Status(202, dossier)
+
+
+def _languages(wanted: DossierRequest) -> Languages | None:
+    if wanted.language is None and not wanted.further_languages:
+        return None
+    return Languages(wanted.language or "", wanted.further_languages)
 
 
 @router.get("/statements", response=list[Statement])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
@@ -11,15 +13,26 @@ from orgs.tenancy import Tenant
 
 
 def create_schedule(
-    tenant: Tenant, *, kind: str, is_enabled: bool = True, catch_up_months: int = 3
+    tenant: Tenant,
+    *,
+    kind: str,
+    is_enabled: bool = True,
+    catch_up_months: int = 3,
+    language: str = "",
+    further_languages: Sequence[str] = (),
 ) -> DossierSchedule:
-    """Have a dossier of *kind* made for every full month from now on."""
+    """Have a dossier of *kind* made for every full month from now on.
+
+    Without a *language* it is the organisation's at the time of each dossier.
+    """
     tenant.require(Permission.DOSSIER_REQUEST)
     schedule = DossierSchedule(
         organisation=tenant.organisation,
         kind=kind,
         is_enabled=is_enabled,
         catch_up_months=catch_up_months,
+        language=language,
+        further_languages=sorted(set(further_languages) - {language}),
     )
     schedule.full_clean()
     schedule.save(force_insert=True)
@@ -27,13 +40,21 @@ def create_schedule(
 
 
 def change_schedule(
-    tenant: Tenant, schedule: DossierSchedule, *, is_enabled: bool, catch_up_months: int
+    tenant: Tenant,
+    schedule: DossierSchedule,
+    *,
+    is_enabled: bool,
+    catch_up_months: int,
+    language: str = "",
+    further_languages: Sequence[str] = (),
 ) -> None:
-    """Switch a schedule on or off, or change how far back it catches up."""
+    """Switch a schedule on or off, or change its languages or how far back it catches up."""
     tenant.require(Permission.DOSSIER_REQUEST)
     with transaction.atomic():
         row = _own(tenant, schedule)
         row.is_enabled, row.catch_up_months = is_enabled, catch_up_months
+        row.language = language
+        row.further_languages = sorted(set(further_languages) - {language})
         row.full_clean()
         row.save()
 

@@ -6,8 +6,10 @@ what exists gets what exists, be it a person who clicks twice or two ticks at th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -20,6 +22,7 @@ from django.utils.translation import gettext as _
 from audit.kinds import Kind as RecordKind
 from audit.ledger import Draft, append
 from dossier.doorbell import ring, ring_after_commit
+from dossier.languages import check_languages
 from dossier.models import Dossier, DossierSchedule, Kind
 from dossier.periods import months_before, today
 from orgs.changes import SYSTEM
@@ -33,8 +36,25 @@ LONGEST_PERIOD = timedelta(days=366)
 _RINGS_PER_TICK = 50
 
 
-def request_dossier(tenant: Tenant, *, kind: Kind, first: date, last: date) -> Dossier:
+@dataclass(frozen=True, slots=True)
+class Languages:
+    """In which language ``dossier.pdf`` is, and in which others the same is printed beside it.
+
+    Empty: in the organisation's language.
+    """
+
+    first: str = ""
+    further: Sequence[str] = ()
+
+
+def request_dossier(
+    tenant: Tenant, *, kind: Kind, first: date, last: date, languages: Languages | None = None
+) -> Dossier:
     """The dossier of this kind and period: a new one, or the one that exists.
+
+    Languages are an input, not what tells dossiers apart (promise P6): whoever asks in another
+    language for what is made or being made gets it as it is; whoever asks again for what failed
+    or was cancelled gets it in the languages of the new request.
 
     One that failed or was cancelled is put back to work. Raises ``ValidationError`` for a period
     that lies in the future, runs backwards or is longer than a year.
@@ -43,10 +63,16 @@ def request_dossier(tenant: Tenant, *, kind: Kind, first: date, last: date) -> D
     _check_period(first, last, today(timezone.now(), tenant.organisation.time_zone))
     with transaction.atomic():
         dossier, created = open_dossier(
-            tenant.organisation, kind, first, last, actor=tenant.actor, requested_by=tenant.user
+            tenant.organisation,
+            kind,
+            first,
+            last,
+            actor=tenant.actor,
+            requested_by=tenant.user,
+            languages=languages,
         )
         if not created:
-            _put_back(dossier)
+            _put_back(dossier, languages)
     return dossier
 
 
@@ -67,6 +93,7 @@ def open_dossier(
     *,
     actor: Mapping[str, str],
     requested_by: User | None = None,
+    languages: Languages | None = None,
 ) -> tuple[Dossier, bool]:
     """Insert the row of a dossier, record that it was asked for, and ring; unless it exists."""
     with transaction.atomic():
@@ -75,7 +102,11 @@ def open_dossier(
             kind=kind,
             period_start=first,
             period_end=last,
-            defaults={"time_zone": organisation.time_zone, "requested_by": requested_by},
+            defaults={
+                "time_zone": organisation.time_zone,
+                "requested_by": requested_by,
+                **_chosen(organisation, languages),
+            },
         )
         if created:
             append(
@@ -90,6 +121,14 @@ def open_dossier(
     return dossier, created
 
 
+def _chosen(organisation: Organisation, languages: Languages | None) -> dict[str, Any]:
+    """The fields of the languages; the organisation's own where none is asked for."""
+    wanted = languages or Languages()
+    language = wanted.first or organisation.language
+    further = check_languages(language, wanted.further)
+    return {"language": language, "further_languages": further}
+
+
 def describe(dossier: Dossier) -> dict[str, str]:
     """The dossier as records of the log name it."""
     return {
@@ -100,13 +139,14 @@ def describe(dossier: Dossier) -> dict[str, str]:
     }
 
 
-def _put_back(dossier: Dossier) -> None:
-    """Have another try at a dossier that failed or was cancelled."""
+def _put_back(dossier: Dossier, languages: Languages | None) -> None:
+    """Have another try at a dossier that failed or was cancelled, in *languages* where given."""
+    chosen = _chosen(dossier.organisation, languages) if languages else {}
     changed = Dossier.unscoped.filter(  # this one row, already found within its organisation
         pk=dossier.pk, state__in=[Dossier.State.FAILED, Dossier.State.CANCELLED]
     ).update(
         state=Dossier.State.WAITING, stage="", percent=0, message="", attempts=0,
-        as_of=None, checkpoint_size=None, lease_expires_at=None,
+        as_of=None, checkpoint_size=None, lease_expires_at=None, **chosen,
     )  # fmt: skip
     if changed:
         dossier.refresh_from_db()
@@ -150,7 +190,14 @@ def _open_due(schedule: DossierSchedule, now: datetime) -> int:
     for first, last in months_before(day, schedule.catch_up_months):
         if last < since:
             continue  # over before anybody asked for a schedule
-        _, created = open_dossier(organisation, Kind(schedule.kind), first, last, actor=SYSTEM)
+        _, created = open_dossier(
+            organisation,
+            Kind(schedule.kind),
+            first,
+            last,
+            actor=SYSTEM,
+            languages=Languages(schedule.language, schedule.further_languages),
+        )
         opened += created
     return opened
 

@@ -66,7 +66,7 @@ class OrganisationAdmin(DomainModelAdmin):
         (None, {"fields": ["name", "slug"]}),
         (
             _("As printed in dossiers"),
-            {"fields": ["legal_name", "register_number", "country", "time_zone"]},
+            {"fields": ["legal_name", "register_number", "country", "language", "time_zone"]},
         ),
         (
             _("Where prompts may be processed"),

@@ -53,7 +53,7 @@ class OrganisationForm(DomainForm):
 
     class Meta:
         model = Organisation
-        fields = ["name", "slug", "legal_name", "register_number", "country", "notice"]
+        fields = ["name", "slug", "legal_name", "register_number", "country", "language", "notice"]
         widgets = {"notice": forms.Textarea(attrs={"rows": 4})}
         help_texts = {
             "notice": _(

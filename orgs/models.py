@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
@@ -124,6 +125,13 @@ class Organisation(models.Model):
         help_text=_("Shown above every chat (Art. 50(1) of Regulation (EU) 2024/1689)."),
     )
     time_zone = models.CharField(_("time zone"), max_length=64, default="Europe/Brussels")
+    language = models.CharField(
+        _("language"),
+        max_length=2,
+        choices=settings.LANGUAGES,
+        default="en",
+        help_text=_("Of dossiers, unless another is asked for."),
+    )
     paused_at = models.DateTimeField(_("paused since"), null=True, blank=True, editable=False)
     pause_reason = models.TextField(_("reason of the pause"), blank=True, editable=False)
     # Calls that name no system belong to it; read with the organisation, so it costs no query.

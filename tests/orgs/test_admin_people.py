@@ -142,6 +142,7 @@ def organisation_values(cast: Cast, **values: Any) -> dict[str, Any]:
         "register_number": "",
         "country": "de",
         "time_zone": "Europe/Berlin",
+        "language": "de",
         "regions": ["EU"],
         "further_countries": "",
         "notice": "You talk to a machine.",
