@@ -12,6 +12,7 @@ from dossier.material import Material, Subject
 from dossier.models import Dossier, Kind
 from dossier.rendering import engine
 from dossier.seal import SealFacts
+from dossier.systems import systems_in
 from orgs.models import Organisation
 
 
@@ -31,14 +32,18 @@ def material_of(
         raise ValueError("Moment and checkpoint of the statement are fixed when the work begins.")
     integrity = integrity_at(dossier.organisation_id, dossier.checkpoint_size, progress)
     with one_snapshot():
+        collected = collect(dossier.organisation_id, dossier.period, dossier.as_of)
         return Material(
             number=str(dossier.pk),
             kind=Kind(dossier.kind),
             subject=_subject(dossier.organisation),
             period=dossier.period,
             as_of=dossier.as_of,
-            collected=collect(dossier.organisation_id, dossier.period, dossier.as_of),
+            collected=collected,
             declarations=declarations_at(dossier.organisation_id, dossier.as_of),
+            systems=systems_in(
+                dossier.organisation, dossier.period, dossier.as_of, collected.systems
+            ),
             integrity=integrity,
             evidence=evidence,
             software_version=settings.VERSION,

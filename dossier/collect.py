@@ -23,6 +23,7 @@ from django.db.models.functions import Cast, TruncDate
 from audit.kinds import Kind
 from audit.models import RecordIndex
 from dossier.periods import Period
+from dossier.systems import SystemUse, uses_by_system
 from llm.models import Inference, ProviderSettings
 
 ENDINGS = tuple(state for state in Inference.State.values if state != Inference.State.STARTED)
@@ -89,6 +90,7 @@ class Collected:
     calls_by_day: tuple[tuple[date, str, int], ...]
     changes: tuple[tuple[datetime, str, str], ...]
     settings: tuple[Settings, ...]
+    systems: Mapping[UUID | None, SystemUse]
 
     @property
     def calls(self) -> int:
@@ -152,6 +154,7 @@ def collect(organisation_id: UUID, period: Period, as_of: datetime) -> Collected
         calls_by_day=_calls_by_day(inferences, period.zone),
         changes=_changes(records),
         settings=tuple(_settings(organisation_id)),
+        systems=uses_by_system(inferences),
     )
 
 

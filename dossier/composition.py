@@ -18,6 +18,7 @@ from dossier.sections import (
     opening,
     people,
     provider_duties,
+    systems,
     upstream,
 )
 
@@ -36,8 +37,8 @@ SUBTITLES = {
 SECTIONS: dict[Kind, tuple[Writer, ...]] = {
     Kind.ART53: (
         opening.cover,
-        opening.role,
-        opening.system,
+        systems.role,
+        systems.system,
         upstream.register,
         upstream.requests,
         upstream.modification,
@@ -46,8 +47,8 @@ SECTIONS: dict[Kind, tuple[Writer, ...]] = {
     ),
     Kind.ART10: (
         opening.cover,
-        opening.role,
-        opening.system,
+        systems.role,
+        systems.system,
         data_flow.statement,
         logbook.logging_statement,
         logbook.usage,
@@ -55,9 +56,9 @@ SECTIONS: dict[Kind, tuple[Writer, ...]] = {
     ),
     Kind.FULL: (
         opening.cover,
-        opening.role,
-        opening.system,
-        opening.risk,
+        systems.role,
+        systems.system,
+        systems.risk,
         obligations.matrix,
         upstream.register,
         upstream.requests,

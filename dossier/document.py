@@ -31,6 +31,7 @@ class Block:
     rows: tuple[Row, ...]
     note: str = ""
     layout: str = "list"  # or "checklist": many short rows
+    system: str = ""  # id of the AI system that it is about, where it is about one
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ def section_json(section: Section) -> dict[str, Any]:
                 "key": block.key,
                 "title": block.title,
                 "note": block.note,
+                **({"system": block.system} if block.system else {}),
                 "fields": {row.key: row.leaf.as_json() for row in block.rows},
             }
             for block in section.blocks

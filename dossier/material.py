@@ -14,6 +14,7 @@ from dossier.leaves import Evidence, Leaf, Value, computed, recorded
 from dossier.models import Kind
 from dossier.periods import Period
 from dossier.seal import SealFacts
+from dossier.systems import SystemInPeriod
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +42,26 @@ class Material:
     as_of: datetime
     collected: Collected
     declarations: Declarations
+    systems: tuple[SystemInPeriod, ...]
     integrity: Integrity
     evidence: Slice
     software_version: str
     engine: Mapping[str, str]
     seal: SealFacts = field(default_factory=SealFacts)
 
+    def role_of(self, system: SystemInPeriod) -> str | None:
+        """The declared role for *system*, which decides how half of the sections are to be read."""
+        return self.declarations.value("role.role", system.id)
+
     @property
-    def role(self) -> str | None:
-        """The declared role, which decides how half of the sections are to be read."""
-        return self.declarations.value("role.role")
+    def roles(self) -> frozenset[str]:
+        """Every role that is declared for a system of this dossier."""
+        return frozenset(filter(None, map(self.role_of, self.systems)))
+
+    @property
+    def without_role(self) -> tuple[SystemInPeriod, ...]:
+        """The systems for which nobody has determined the role."""
+        return tuple(system for system in self.systems if self.role_of(system) is None)
 
     @property
     def input_range(self) -> str:

@@ -11,6 +11,7 @@ from dossier.catalogue import CATALOGUE, About, Item
 from dossier.declarations import Declarations, declarations_at
 from dossier.models import Declaration
 from llm.models import Inference, ProviderSettings
+from orgs.models import AISystem
 from orgs.systems import systems_of
 from orgs.tenancy import Tenant
 
@@ -76,6 +77,13 @@ def overview(tenant: Tenant) -> list[Chapter]:
     return chapters
 
 
+def chapters_about_system(tenant: Tenant, system: AISystem) -> list[Chapter]:
+    """The statements about one AI system."""
+    now = timezone.now()
+    made = declarations_at(tenant.organisation_id, now)
+    return _chapters(About.SYSTEM, str(system.pk), made, now)
+
+
 def _providers(tenant: Tenant) -> list[str]:
     """As they stand in the log; configured ones too, so that they can be declared beforehand."""
     called = Inference.objects.for_tenant(tenant).order_by().values_list("provider_name")
@@ -99,5 +107,6 @@ def _chapters(
         line = Line(item, subject, row, bool(row and row.expires_at <= now))
         groups.setdefault(item.key.partition(".")[0], []).append(line)
     return [
-        Chapter(HEADINGS[area], name or subject, tuple(lines)) for area, lines in groups.items()
+        Chapter(HEADINGS[area], name if about is About.SYSTEM else subject, tuple(lines))
+        for area, lines in groups.items()
     ]

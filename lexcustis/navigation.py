@@ -50,8 +50,10 @@ _PLAN: list[tuple[Words, list[tuple[Words, str, str]]]] = [
             (_("Disclosures"), "audit.disclosure", "shield"),
             (_("Legal holds"), "audit.hold", "lock"),
             (_("Dossiers"), "dossier.dossier", "dossier"),
+            (_("AI systems"), "orgs.aisystem", "ai"),
             (_("Declarations"), "dossier.declaration", "edit"),
             (_("Schedules"), "dossier.dossierschedule", "clock"),
+            (_("Auditor links"), "dossier.auditorlink", "key"),
         ],
     ),
     (

@@ -92,7 +92,8 @@ def change_system(
     """Change a system; the names of the fields that differ are recorded, its status in clear."""
     tenant.require(Permission.ORGANISATION_MANAGE)
     with transaction.atomic():
-        row = AISystem.objects.for_tenant(tenant).select_for_update().get(pk=system.pk)
+        rows = AISystem.objects.for_tenant(tenant).select_for_update()
+        row: AISystem = rows.get(pk=system.pk)
         before = row.status
         changed = [name for name in FIELDS if name in fields and getattr(row, name) != fields[name]]
         for name in changed:

@@ -79,7 +79,14 @@ def _inputs(material: Material) -> Block:
             Row("categories", "Categories of data", leaf("data.categories")),
             Row("special_categories", "Special categories", leaf("data.special_categories")),
             Row("controlled", "Inputs under our control", leaf("data.inputs_under_control")),
-            Row("dpia", "Impact assessment", leaf("assessment.dpia")),
+            *(
+                Row(
+                    f"dpia_{number}",
+                    phrase("Impact assessment: %(system)s", system=system.name),
+                    leaf("assessment.dpia", system.id),
+                )
+                for number, system in enumerate(material.systems, start=1)
+            ),
         ),
         note="Free text may contain anything that a user types.",
     )
@@ -110,6 +117,14 @@ def _flow(material: Material, key: str, provider: str, uses: list[Use]) -> Block
         Row("support_access", "Access from elsewhere", leaf("flow.support_access", provider)),
         Row("role", "Role of the recipient", leaf("flow.role", provider)),
         Row("dpa", "Data processing agreement", leaf("flow.dpa", provider)),
+        Row("subprocessors", "List of sub-processors of", leaf("flow.subprocessors", provider)),
+        Row("categories", "Categories of data sent there", leaf("flow.categories", provider)),
+        Row(
+            "transfer_checked",
+            "Transfer mechanism checked on",
+            leaf("flow.transfer_checked", provider),
+        ),
+        Row("zero_retention", "Zero retention", leaf("flow.zero_retention", provider)),
     ]
     for field, label, law in (
         ("entity", "Contracting legal entity", "legal_entity"),

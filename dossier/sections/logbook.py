@@ -34,9 +34,10 @@ def logging_statement(material: Material) -> Section:
         Row("access", "Who can read and erase", leaf("log.access")),
         Row("legal_basis", "Legal basis", leaf("data.legal_basis")),
         Row("six_months", "Six months (Art. 26(6))", _six_months(material)),
+        Row("clock_source", "Source of time", leaf("log.clock")),
         Row(
             "clock",
-            "Clock",
+            "Drift of the clock",
             unknown(
                 "times are those of the host's clock in UTC; its drift was not measured",
                 as_of=material.as_of,
@@ -110,11 +111,19 @@ def _coverage(material: Material, log: Evidence) -> tuple[Row, ...]:
         Row(
             "independent",
             "Independent count",
-            unknown(
-                "coverage unknown: no count from elsewhere, such as a provider's bill, was entered",
-                as_of=material.as_of,
-            ),
+            _independent_count(material),
         ),
+    )
+
+
+def _independent_count(material: Material) -> Leaf:
+    """What somebody else counted: without it nobody can say that every call went through here."""
+    declared = material.declarations.leaf("log.billed_calls")
+    if declared.value is not None:
+        return declared
+    return unknown(
+        "coverage unknown: no count from elsewhere, such as a provider's bill, was entered",
+        as_of=material.as_of,
     )
 
 

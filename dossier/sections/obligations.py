@@ -37,7 +37,7 @@ def matrix(material: Material) -> Section:
         "AI Act Art. 113 and Art. 111 as amended: what applies, later, to others, or is disputed.",
         (
             (
-                "Read against the role declared in section 1. That a duty applies says nothing "
+                "Read against the roles declared in section 1. That a duty applies says nothing "
                 "about whether it is met. The rules for high-risk systems apply from 2 December "
                 "2027 (Annex III) and 2 August 2028 (Annex I)."
             ),
@@ -65,7 +65,7 @@ def _status(material: Material, row: dict[str, Any]) -> Leaf:
             origin=Origin.COMPUTED,
             law=law,
         )
-    value, reason = _reading(row, material.role, material.as_of.date())
+    value, reason = _reading(row, material, material.as_of.date())
     return material.counted(
         value,
         "obligation-status",
@@ -75,13 +75,14 @@ def _status(material: Material, row: dict[str, Any]) -> Leaf:
     )
 
 
-def _reading(row: dict[str, Any], role: str | None, day: date) -> tuple[str, str | None]:
-    """The status, and why."""
-    if row["now"] == "upstream":
+def _reading(row: dict[str, Any], material: Material, day: date) -> tuple[str, str | None]:
+    """The status, and why. A duty applies where it is addressed to one declared role at least."""
+    letters = set[str]().union(*(ACTORS[role] for role in material.roles))
+    if row["now"] == "upstream" and not letters & set(row["actor"]):
         return "addressed to others", "the provider of the general-purpose AI model"
-    if role is None:
-        return "depends on section 1", "the role is not determined"
-    if not ACTORS[role] & set(row["actor"]):
+    if not letters & set(row["actor"]):
+        if material.without_role:
+            return "depends on section 1", "the role is not determined"
         return "addressed to others", "not to the declared role"
     if row["now"] == "disputed":
         return DISPUTED, "formally applicable; it presupposes rules that apply later"
@@ -94,6 +95,11 @@ def _by_date(row: dict[str, Any], day: date) -> tuple[str, str | None]:
         return LATER, _from(starts, high_risk_only=row["high_risk_only"])
     if row["high_risk_only"]:
         return "depends on section 3", "for high-risk systems only"
+    legacy = date.fromisoformat(row["legacy_from"]) if "legacy_from" in row else None
+    if legacy is not None and day < legacy:
+        return APPLIES, phrase(
+            "what was there before %(first)s has until %(legacy)s", first=starts[0], legacy=legacy
+        )
     return APPLIES, None
 
 

@@ -1,10 +1,10 @@
-"""Sections 0 to 3: cover, role, system, risk classification."""
+"""Section 0, the cover; and what every section says of a role that is not determined."""
 
 from __future__ import annotations
 
 from dossier.document import Block, Row, Section
 from dossier.law import LAW_VERSION
-from dossier.leaves import Leaf, not_yet_applicable, unknown
+from dossier.leaves import Leaf, unknown
 from dossier.material import Material
 from dossier.phrases import Phrase, phrase
 
@@ -130,45 +130,18 @@ def _edge(material: Material, edge: tuple[str, object] | None) -> Leaf:
     return material.recorded(f"{at:%Y-%m-%d %H:%M:%S} UTC", {"type": "record", "id": record_id})
 
 
-def role(material: Material) -> Section:
-    """Section 1: in which role the organisation stands; the first question of every other."""
-    keys = ("role", "reasons", "union_nexus", "counsel")
-    labels = (
-        "Role under the AI Act",
-        "Reasons",
-        "Link to the Union",
-        "Legal advice",
-    )
-    rows = tuple(
-        Row(key, label, material.declarations.leaf(f"role.{key}"))
-        for key, label in zip(keys, labels, strict=True)
-    )
-    return Section(
-        "1",
-        "role",
-        "Role determination",
-        "AI Act Art. 3(3), (4), (11), (68), Art. 25, recital 97. Applies now.",
-        (
-            (
-                "Who only uses a system is its deployer. Who builds or runs a chat on a model's "
-                "interface and puts it into service under its own name may be its provider. The "
-                "role decides which duties exist, so it is declared, never derived."
-            ),
-        ),
-        (Block("role", "Declared role", rows),),
-    )
-
-
 def role_notice(material: Material) -> tuple[str, ...]:
     """What sections that hang on the role say where nobody has determined it."""
-    if material.role is None:
-        return (
-            (
-                "Role not determined (section 1): this section states facts and draws nothing from "
-                "them."
-            ),
-        )
-    return ()
+    missing = [system.name for system in material.without_role]
+    if not missing:
+        return ()
+    return (
+        phrase(
+            "Role not determined for %(systems)s (section 1): this section states facts and draws "
+            "nothing from them.",
+            systems=", ".join(missing),
+        ),
+    )
 
 
 def by_rule(material: Material, rule: str) -> Phrase:
@@ -177,96 +150,4 @@ def by_rule(material: Material, rule: str) -> Phrase:
         "rule %(rule)s of this software, version %(version)s",
         rule=rule,
         version=material.software_version,
-    )
-
-
-def system(material: Material) -> Section:
-    """Section 2: what the system is and what it is for."""
-    declared = material.declarations
-    recorded = Block(
-        "recorded",
-        "As recorded",
-        (
-            Row(
-                "software",
-                "Software",
-                material.recorded(
-                    phrase(
-                        "Lex Custis %(version)s (gateway, chat, audit log)",
-                        version=material.software_version,
-                    ),
-                    material.software(),
-                ),
-            ),
-            Row(
-                "log",
-                "Audit log",
-                material.recorded(
-                    material.integrity.origin, {"type": "log", "origin": material.integrity.origin}
-                ),
-            ),
-            Row(
-                "providers",
-                "Providers called in the period",
-                material.counted(material.collected.providers or "none", "providers-seen"),
-            ),
-            Row(
-                "notice",
-                "Notice shown above every chat",
-                material.recorded(
-                    material.subject.notice, material.organisation(), law=("AI Act 50(1)",)
-                ),
-            ),
-        ),
-    )
-    stated = Block(
-        "declared",
-        "As declared",
-        (
-            Row("purpose", "Purpose", declared.leaf("system.purpose")),
-            Row("users", "Users", declared.leaf("system.users")),
-            Row("excluded_uses", "Excluded uses", declared.leaf("system.excluded_uses")),
-        ),
-    )
-    return Section(
-        "2",
-        "system",
-        "System identity and purpose",
-        "AI Act Art. 3(12), Art. 26(1); a duty only for high-risk systems, here voluntary.",
-        (),
-        (recorded, stated),
-    )
-
-
-def risk(material: Material) -> Section:
-    """Section 3: the screening for prohibited and high-risk uses. Never a default class."""
-    declared = material.declarations
-    return Section(
-        "3",
-        "risk",
-        "Risk classification record",
-        "AI Act Art. 5 (applies now; points (ba), (bb) from 2 December 2026), Art. 6 and Annex III "
-        "(from 2 December 2027 and 2 August 2028).",
-        ("No class is assumed. Without a declared screening the classification is not assessed.",),
-        (
-            Block(
-                "screening",
-                "Screening",
-                (
-                    Row("art5", "Prohibited practices", declared.leaf("risk.art5_screening")),
-                    Row("annex_iii", "Annex III", declared.leaf("risk.annex_iii_screening")),
-                    Row(
-                        "high_risk_rules",
-                        "Rules for high-risk systems",
-                        not_yet_applicable(
-                            provision="AI Act Chapter III, Sections 1 to 3",
-                            applies_from=phrase(
-                                "2 December 2027 (Annex III), 2 August 2028 (Annex I)"
-                            ),
-                            as_of=material.as_of,
-                        ),
-                    ),
-                ),
-            ),
-        ),
     )

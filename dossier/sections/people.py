@@ -9,6 +9,8 @@ from dossier.leaves import Leaf, published_upstream, unknown
 from dossier.material import Material
 from dossier.phrases import phrase
 from dossier.sections.opening import role_notice
+from dossier.sections.systems import declared_rows, per_system, register_evidence
+from dossier.systems import SystemInPeriod
 
 REVIEWS = ("accepted", "modified", "rejected")
 REVIEW_LABELS = {
@@ -63,18 +65,35 @@ def oversight(material: Material) -> Section:
             ),
         ),
         (
-            Block(
-                "persons",
-                "Persons",
-                (
-                    Row(
-                        "persons",
-                        "Persons who oversee",
-                        material.declarations.leaf("oversight.persons"),
-                    ),
-                ),
-            ),
+            *per_system(material, "persons", "Persons", lambda it: _overseers(material, it)),
             Block("acts", "Recorded acts", tuple(rows), layout="checklist"),
+        ),
+    )
+
+
+def _overseers(material: Material, system: SystemInPeriod) -> tuple[Row, ...]:
+    named: Leaf
+    if system.overseers:
+        named = material.recorded(
+            list(system.overseers),
+            register_evidence(system),
+            law=("AI Act 26(2)",),
+            reason="entered in the register, not confirmed by a declaration",
+        )
+    else:
+        named = unknown(
+            "nobody is entered in the register as overseeing this system",
+            as_of=material.as_of,
+            law=("AI Act 26(2)",),
+        )
+    return (
+        Row("named", "Named in the register", named),
+        *declared_rows(
+            material,
+            system,
+            ("persons", "Persons who oversee", "oversight.persons"),
+            ("competence", "Competence and training", "oversight.competence"),
+            ("authority", "Authority to stop or overrule", "oversight.authority"),
         ),
     )
 
@@ -95,7 +114,10 @@ def _share(material: Material, part: int, whole: int) -> Leaf:
 
 def transparency(material: Material) -> Section:
     """Section 13: what people are told."""
-    leaf = material.declarations.leaf
+    shown = material.recorded(
+        material.subject.notice, material.organisation(), law=("AI Act 50(1)",)
+    )
+    subjects = material.declarations.leaf("transparency.data_subjects")
     return Section(
         "13",
         "transparency",
@@ -113,21 +135,23 @@ def transparency(material: Material) -> Section:
                 "notice",
                 "Notice",
                 (
-                    Row(
-                        "text",
-                        "Text shown above every chat",
-                        material.recorded(
-                            material.subject.notice, material.organisation(), law=("AI Act 50(1)",)
-                        ),
-                    ),
-                    Row("places", "Where it is shown", leaf("transparency.notice")),
-                    Row("marking", "Marking of generated content", leaf("transparency.marking")),
-                    Row(
-                        "published",
-                        "Published text, deep fakes",
-                        leaf("transparency.published_text"),
-                    ),
-                    Row("subjects", "Data subjects, workers", leaf("transparency.data_subjects")),
+                    Row("text", "Text shown above every chat", shown),
+                    Row("subjects", "Data subjects, workers", subjects),
+                ),
+            ),
+            *per_system(
+                material,
+                "declared",
+                "As declared",
+                lambda it: declared_rows(
+                    material,
+                    it,
+                    ("places", "Where it is shown", "transparency.notice"),
+                    ("version", "Version of the notice", "transparency.notice_version"),
+                    ("marking", "Marking of generated content", "transparency.marking"),
+                    ("market_date", "First placed on the market", "transparency.market_date"),
+                    ("published", "Published text, deep fakes", "transparency.published_text"),
+                    ("editor", "Editorial responsibility", "transparency.editor"),
                 ),
             ),
         ),
@@ -192,6 +216,22 @@ def incidents(material: Material) -> Section:
                 layout="checklist",
             ),
             Block(
+                "monitoring",
+                "How incidents come to be known",
+                (
+                    Row(
+                        "monitoring",
+                        "Monitoring",
+                        material.declarations.leaf("incidents.monitoring"),
+                    ),
+                    Row(
+                        "contacts",
+                        "Whom to inform",
+                        material.declarations.leaf("incidents.contacts"),
+                    ),
+                ),
+            ),
+            Block(
                 "clocks",
                 "Longest times to report",
                 clocks,
@@ -210,7 +250,7 @@ def complaints(material: Material) -> Section:
         title="Explanation and complaints",
         law="AI Act Arts 85 and 86 (Annex III systems; formally since 2 August 2026); "
         "GDPR Arts 12, 15, 22 (now).",
-        fields={"channel": "complaints.channel"},
+        fields={"channel": "complaints.channel", "requests": "complaints.requests"},
     )
 
 
@@ -223,7 +263,11 @@ def literacy(material: Material) -> Section:
         title="AI literacy",
         law="AI Act Art. 4(1), as replaced in 2026: providers and deployers, applies now. Measures "
         "are owed, no level of any person.",
-        fields={"measures": "literacy.measures"},
+        fields={
+            "measures": "literacy.measures",
+            "audience": "literacy.audience",
+            "material": "literacy.material",
+        },
     )
 
 
@@ -241,25 +285,47 @@ def _declared(
 
 def accuracy(material: Material) -> Section:
     """Section 16: own tests; what model makers measured is not one."""
-    return _declared(
-        material,
+    return Section(
         "16",
-        key="accuracy",
-        title="Accuracy, robustness, cybersecurity",
-        law="AI Act Art. 15 (provider of a high-risk system, later); GDPR Art. 32 (now).",
-        fields={"tests": "accuracy.tests", "security": "accuracy.security"},
+        "accuracy",
+        "Accuracy, robustness, cybersecurity",
+        "AI Act Art. 15 (provider of a high-risk system, later); GDPR Art. 32 (now).",
+        role_notice(material),
+        per_system(
+            material,
+            "accuracy",
+            "As declared",
+            lambda it: declared_rows(
+                material,
+                it,
+                ("tests", "Own tests of accuracy and robustness", "accuracy.tests"),
+                ("security", "Penetration test", "accuracy.security"),
+                ("vulnerabilities", "Handling of vulnerabilities", "accuracy.vulnerabilities"),
+            ),
+        ),
     )
 
 
 def assessments(material: Material) -> Section:
     """Section 17: impact assessments."""
-    return _declared(
-        material,
+    return Section(
         "17",
-        key="assessments",
-        title="Impact assessments",
-        law="GDPR Art. 35 (now); AI Act Art. 27 (listed deployers of high-risk systems, later).",
-        fields={"dpia": "assessment.dpia", "fria": "assessment.fria"},
+        "assessments",
+        "Impact assessments",
+        "GDPR Art. 35 (now); AI Act Art. 27 (listed deployers of high-risk systems, later).",
+        role_notice(material),
+        per_system(
+            material,
+            "assessments",
+            "As declared",
+            lambda it: declared_rows(
+                material,
+                it,
+                ("dpia", "Data protection impact assessment", "assessment.dpia"),
+                ("fria", "Fundamental rights impact assessment", "assessment.fria"),
+                ("fria_notified", "Notice of it to the authority", "assessment.fria_notified"),
+            ),
+        ),
     )
 
 

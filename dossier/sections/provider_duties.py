@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dossier.catalogue import CATALOGUE
 from dossier.collect import CHANGE_SUBJECTS, MOST_CHANGES
 from dossier.document import Block, Row, Section
 from dossier.leaves import Leaf, not_applicable
@@ -9,6 +10,8 @@ from dossier.material import Material
 from dossier.phrases import phrase
 from dossier.sections.opening import role_notice
 from dossier.sections.people import unanswered_role
+from dossier.sections.systems import declared_rows, per_system
+from dossier.systems import SystemInPeriod
 
 ANNEX_IV = (
     "General description",
@@ -23,20 +26,21 @@ ANNEX_IV = (
 )
 
 
-def _of_provider(material: Material, key: str, law: tuple[str, ...]) -> Leaf:
+def _of_provider(
+    material: Material, system: SystemInPeriod, key: str, law: tuple[str, ...]
+) -> Leaf:
     """A declaration where there is one; else what the declared role makes of the question."""
-    declared = material.declarations.leaf(key)
+    declared = material.declarations.leaf(key, system.id)
     if declared.value is not None:
         return declared
-    if material.role is None:
+    role = material.role_of(system)
+    if role is None:
         return unanswered_role(material, law)
-    if material.role == "deployer":
-        return _by_role(material, law)
-    return declared
+    return _by_role(material, system, law) if role == "deployer" else declared
 
 
-def _by_role(material: Material, law: tuple[str, ...]) -> Leaf:
-    row = material.declarations.find("role.role")
+def _by_role(material: Material, system: SystemInPeriod, law: tuple[str, ...]) -> Leaf:
+    row = material.declarations.find("role.role", system.id)
     who = phrase("nobody")
     if row:
         who = phrase(
@@ -55,21 +59,29 @@ def _by_role(material: Material, law: tuple[str, ...]) -> Leaf:
 
 def monitoring(material: Material) -> Section:
     """Section 18: risk management, quality management, monitoring."""
-    law = ("AI Act 9", "AI Act 17", "AI Act 72")
-    leaf = _of_provider(material, "monitoring.documents", law)
+
+    def rows(system: SystemInPeriod) -> tuple[Row, ...]:
+        return tuple(
+            Row(name, CATALOGUE[key].label, _of_provider(material, system, key, law))
+            for name, key, law in (
+                ("risk_management", "monitoring.risk_management", ("AI Act 9",)),
+                ("quality", "monitoring.quality", ("AI Act 17",)),
+                ("monitoring", "monitoring.documents", ("AI Act 72",)),
+            )
+        )
+
     return Section(
         "18",
         "monitoring",
         "Monitoring after placing on the market, quality, risk management",
         "AI Act Arts 9, 17, 72 (addressee: the provider of a high-risk system; later).",
         role_notice(material),
-        (Block("documents", "Documents", (Row("documents", "References", leaf),)),),
+        per_system(material, "documents", "Documents", rows),
     )
 
 
 def registration(material: Material) -> Section:
     """Section 19: the EU database."""
-    leaf = material.declarations.leaf("registration.entry")
     return Section(
         "19",
         "registration",
@@ -77,7 +89,12 @@ def registration(material: Material) -> Section:
         "AI Act Arts 49 and 71, Annex VIII: high-risk systems of providers and of public "
         "deployers. The date from which it bites in practice is disputed.",
         role_notice(material),
-        (Block("entry", "EU database", (Row("entry", "Entry", leaf),)),),
+        per_system(
+            material,
+            "entry",
+            "EU database",
+            lambda it: declared_rows(material, it, ("entry", "Entry", "registration.entry")),
+        ),
     )
 
 
@@ -131,21 +148,6 @@ def changes(material: Material) -> Section:
 
 def annex_iv(material: Material) -> Section:
     """Section 22: a map of Annex IV, for providers of high-risk systems alone."""
-    law = ("AI Act 11", "AI Act 18")
-    if material.role is None:
-        rows: tuple[Row, ...] = (Row("annex_iv", "Documentation", unanswered_role(material, law)),)
-    elif material.role == "deployer":
-        rows = (Row("annex_iv", "Documentation", _by_role(material, law)),)
-    else:
-        leaf = material.declarations.leaf("monitoring.documents")
-        rows = tuple(
-            Row(
-                f"point_{number}",
-                phrase("%(number)s  %(title)s", number=number, title=phrase(title)),
-                leaf,
-            )
-            for number, title in enumerate(ANNEX_IV, start=1)
-        )
     return Section(
         "22",
         "annex_iv",
@@ -153,5 +155,25 @@ def annex_iv(material: Material) -> Section:
         "AI Act Art. 11, Annex IV, Art. 18 (ten years for this document, not for logs): addressee "
         "is the provider of a high-risk system; later.",
         (),
-        (Block("points", "Points of Annex IV", rows),),
+        per_system(
+            material, "points", "Points of Annex IV", lambda it: _points_of_annex_iv(material, it)
+        ),
+    )
+
+
+def _points_of_annex_iv(material: Material, system: SystemInPeriod) -> tuple[Row, ...]:
+    law = ("AI Act 11", "AI Act 18")
+    role = material.role_of(system)
+    if role is None:
+        return (Row("annex_iv", "Documentation", unanswered_role(material, law)),)
+    if role == "deployer":
+        return (Row("annex_iv", "Documentation", _by_role(material, system, law)),)
+    leaf = material.declarations.leaf("annex_iv.file", system.id)
+    return tuple(
+        Row(
+            f"point_{number}",
+            phrase("%(number)s  %(title)s", number=number, title=phrase(title)),
+            leaf,
+        )
+        for number, title in enumerate(ANNEX_IV, start=1)
     )

@@ -277,7 +277,7 @@ def test_none_recorded_is_not_none_occurred(cast: Cast, tmp_path: Path) -> None:
 def test_what_a_role_excludes_names_who_decided(cast: Cast, tmp_path: Path) -> None:
     declare(cast.olivia, key="role.role", value="deployer")
     manifest = members(cast, Kind.FULL, tmp_path)["full_manifest.json"]
-    leaf = section(manifest, "18")["blocks"][0]["fields"]["documents"]
+    leaf = section(manifest, "18")["blocks"][0]["fields"]["risk_management"]
     assert leaf["state"] == "NOT_APPLICABLE"
     assert leaf["evidence"][0]["decided_by"].startswith("Olivia")
 
