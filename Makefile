@@ -15,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 
 .DEFAULT_GOAL := help
 .PHONY: help run test install install-dev lint format types contracts suite prove \
-	bench lock upgrade clean
+	clients bench lock upgrade clean
 
 help:  ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,15 @@ contracts: install-dev  ## Check that no import runs from a lower floor to a hig
 suite: install-dev
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
+clients: install-dev  ## Clients and simulators that others wrote, against a live server
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-clients
+	@$(BIN)/uv pip install --quiet --python .venv-clients/bin/python --only-binary :all: \
+		--require-hashes -r requirements-clients.txt
+	@if command -v npm >/dev/null; then cp tests/clients/package*.json .venv-clients/ && \
+		npm ci --prefix .venv-clients --ignore-scripts --no-audit --no-fund --silent; \
+		else echo "npm is not here: the tests with aimock are skipped"; fi
+	@$(BIN)/python -m pytest tests/clients $(ARGS)
+
 prove: install-dev  ## Only the tests that try to break the promises P1 to P9
 	@$(BIN)/python -m pytest -m promise $(ARGS)
 
@@ -57,7 +66,8 @@ bench: install-dev  ## Measure (ONLY=name, SCALE=ci or full); the figures of doc
 lock: install-dev  ## Write requirements*.txt anew from the .in files, with hashes
 	@$(COMPILE) requirements.in -o requirements.txt
 	@$(COMPILE) requirements-dev.in -o requirements-dev.txt
+	@$(COMPILE) requirements-clients.in -o requirements-clients.txt
 
 clean:  ## Remove the environment and the caches; the data under var/ stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-clients .venv-local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './var/*' -prune -exec rm -rf {} +
