@@ -73,6 +73,8 @@ class Kind(enum.StrEnum):
     DOSSIER_PUBLISHED = "dossier.published"
     DOSSIER_FAILED = "dossier.failed"
     DOSSIER_DOWNLOADED = "dossier.downloaded"
+    LINK_CREATED = "link.created"
+    LINK_REVOKED = "link.revoked"
 
     LOG_OPENED = "log.opened"
     LOG_HEARTBEAT = "log.heartbeat"

@@ -17,7 +17,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
-from dossier import downloads, system_admin
+from dossier import downloads, link_admin, system_admin
 from dossier.admin_forms import DeclarationForm, DossierForm, ScheduleForm
 from dossier.catalogue import CATALOGUE
 from dossier.declarations import declare, name_of_subject
@@ -30,7 +30,7 @@ from dossier.scheduling import Languages, cancel, request_dossier
 from orgs.roles import Permission
 from orgs.tenant_admin import TenantModelAdmin, required_tenant
 
-__all__ = ["system_admin"]  # its pages are registered when it is imported
+__all__ = ["link_admin", "system_admin"]  # their pages are registered when they are imported
 
 _UNFINISHED = (Dossier.State.WAITING, Dossier.State.RUNNING)
 _REFRESH_SECONDS = "3"
@@ -204,6 +204,7 @@ class DossierAdmin(TenantModelAdmin):
         may_ask = self.has_add_permission(request)
         context = {
             "title": str(row),
+            "may_share": may_ask and row.is_published,
             "may_cancel": may_ask and row.state in _UNFINISHED,
             "may_try_again": may_ask
             and row.state in (Dossier.State.FAILED, Dossier.State.CANCELLED),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,8 @@ from django.http import Http404, StreamingHttpResponse
 
 from audit.kinds import Kind as RecordKind
 from audit.ledger import Draft, append
+from dossier.link_models import AuditorLink
+from dossier.links import actor_of, count_download, shared_dossier
 from dossier.models import Dossier
 from dossier.scheduling import describe
 from orgs.roles import Permission
@@ -35,10 +37,25 @@ def download(tenant: Tenant, dossier_id: UUID) -> StreamingHttpResponse:
     dossier = find_dossier(tenant, dossier_id)
     if not dossier.is_published:
         raise Http404("The dossier is not published.")
+    return _hand_out(dossier, tenant.actor)
+
+
+def download_shared(link: AuditorLink, dossier_id: UUID) -> StreamingHttpResponse:
+    """The zip of a dossier that *link* leads to; the record names the link."""
+    response = _hand_out(
+        shared_dossier(link, dossier_id), actor_of(link), {"lexcustis.link.id": str(link.pk)}
+    )
+    count_download(link)
+    return response
+
+
+def _hand_out(
+    dossier: Dossier, actor: Mapping[str, str], details: Mapping[str, str] | None = None
+) -> StreamingHttpResponse:
     path = dossier.file.name or ""  # a published dossier has one
     file = default_storage.open(path, "rb")
     try:
-        _record(tenant, dossier)
+        _record(dossier, actor, details or {})
     except BaseException:
         file.close()
         raise
@@ -51,15 +68,16 @@ def download(tenant: Tenant, dossier_id: UUID) -> StreamingHttpResponse:
     return response
 
 
-def _record(tenant: Tenant, dossier: Dossier) -> None:
+def _record(dossier: Dossier, actor: Mapping[str, str], details: Mapping[str, str]) -> None:
     with transaction.atomic():
         append(
             Draft(
-                organisation_id=tenant.organisation_id,
+                organisation_id=dossier.organisation_id,
                 kind=RecordKind.DOSSIER_DOWNLOADED,
-                actor=tenant.actor,
+                actor=actor,
                 body={
                     **describe(dossier),
+                    **details,
                     "lexcustis.dossier.file_sha256": dossier.file_sha256,
                 },
             )

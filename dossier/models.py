@@ -229,3 +229,6 @@ class Declaration(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.key} {self.subject}".strip()
+
+
+from dossier import link_models  # noqa: E402, F401 - its table is this app's

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from dossier.addresses import absolute
 from dossier.models import Dossier
 from orgs.models import Membership
 from orgs.roles import Role
@@ -47,6 +47,4 @@ def _recipients(dossier: Dossier) -> list[str]:
 
 def address_of(dossier: Dossier) -> str:
     """The address of the dossier's page on this instance."""
-    path = reverse("admin:dossier_dossier_change", args=[dossier.pk])
-    origins = settings.CSRF_TRUSTED_ORIGINS
-    return f"{origins[0] if origins else 'https://' + settings.LEDGER_HOST}{path}"
+    return absolute(reverse("admin:dossier_dossier_change", args=[dossier.pk]))

@@ -19,6 +19,8 @@ from django.utils.decorators import sync_and_async_middleware
 HEADER = "X-Request-ID"
 # A proxy's id is taken over only in a form that cannot forge or flood a log line.
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{8,64}")
+# An address that opens something by itself is a secret (P7).
+_SECRET = re.compile(r"^/shared/[^/]+")
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 logger = structlog.get_logger(__name__)
@@ -68,7 +70,7 @@ def _end(request: HttpRequest, response: HttpResponse, began: float) -> HttpResp
         logger.info(
             "request",
             method=request.method,
-            path=request.path,
+            path=_SECRET.sub("/shared/…", request.path),
             status=response.status_code,
             ms=round((time.perf_counter() - began) * 1000, 1),
         )

@@ -23,4 +23,5 @@ urlpatterns = [
     path("v1/", openai_api.urls),
     path("", include("orgs.urls")),
     path("", include("llm.urls")),
+    path("", include("dossier.urls")),
 ]
