@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import textwrap
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,10 +24,13 @@ from dossier.composition import compose, identity, manifest
 from dossier.document import Section, section_json
 from dossier.evidence import write_slice
 from dossier.formats import check
+from dossier.languages import speaking
 from dossier.law import LAW_VERSION
 from dossier.leaves import moment
 from dossier.material import Material
 from dossier.models import Dossier, Kind
+from dossier.phrases import phrase, say
+from dossier.printing import capitalised
 from dossier.rendering import Attachment, Renderer, printout
 from dossier.seal import SealFacts, configured_sealer
 from dossier.sections import data_flow, logbook, people, upstream
@@ -34,6 +38,7 @@ from dossier.sections import data_flow, logbook, people, upstream
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold; the true dates are inside
 VERIFIER = Path(audit.__file__).with_name("verifier.py")
 _REGULAR_FILE = 0o100644 << 16
+_README_WIDTH = 98
 
 MEDIA = {
     ".pdf": "application/pdf",
@@ -79,15 +84,21 @@ def build(dossier: Dossier, folder: Path, renderer: Renderer, report: Reporter) 
     report("setting pages", 60)
     document = compose(material)
     attachments = tuple(Attachment(name, _purpose(name), data) for name, data in manifests.items())
-    pdf = renderer.render(printout(material, document, attachments))
-    unsealed = {"dossier.pdf": _entry_of(pdf)} if sealer else {}
-    if sealer:
-        report("sealing", 80)
-        pdf = sealer.seal(pdf)
-    (contents / "dossier.pdf").write_bytes(pdf)
+    unsealed: dict[str, dict[str, Any]] = {}
+    for number, language in enumerate(dossier.languages):
+        report("setting pages", 60 + 20 * number // len(dossier.languages))
+        pdf = renderer.render(printout(material, document, attachments, language))
+        name = member_name("dossier.pdf", language, dossier.language)
+        if sealer:
+            report("sealing", 60 + 20 * (number + 1) // len(dossier.languages))
+            unsealed[name] = _entry_of(pdf)
+            pdf = sealer.seal(pdf)
+        (contents / name).write_bytes(pdf)
     report("packing", 85)
     _copy_verifier(contents)
-    _write_readme(material, contents)
+    for language in dossier.languages:
+        name = member_name("README.txt", language, dossier.language)
+        (contents / name).write_text(readme(material, language), encoding="utf-8", newline="\n")
     manifest_sha256 = _write_manifest(material, contents, unsealed)
     path = folder / f"{file_name(material)}.zip"
     _pack(contents, path)
@@ -170,13 +181,13 @@ def _attestation(material: Material) -> dict[str, Any]:
 
 def _purpose(name: str) -> str:
     return {
-        "integrity_attestation.json": "State and verification of the audit log",
-        "metrics.json": "Usage statistics of the period",
-        "provider_manifest.json": "Models called, and what their makers publish",
-        "data_flow_manifest.json": "Where text was sent",
-        "incidents.json": "Incidents recorded in the period",
-        "oversight.json": "Reviews and stops recorded in the period",
-    }.get(name, "The whole dossier as data")
+        "integrity_attestation.json": phrase("State and verification of the audit log"),
+        "metrics.json": phrase("Usage statistics of the period"),
+        "provider_manifest.json": phrase("Models called, and what their makers publish"),
+        "data_flow_manifest.json": phrase("Where text was sent"),
+        "incidents.json": phrase("Incidents recorded in the period"),
+        "oversight.json": phrase("Reviews and stops recorded in the period"),
+    }.get(name, phrase("The whole dossier as data"))
 
 
 def _copy_verifier(contents: Path) -> None:
@@ -184,11 +195,35 @@ def _copy_verifier(contents: Path) -> None:
     (contents / VERIFIER.name).write_bytes(VERIFIER.read_bytes())
 
 
-def _write_readme(material: Material, contents: Path) -> None:
-    names = sorted(path.name for path in contents.iterdir())
-    context = {"material": material, "names": names, "name": file_name(material)}
-    text = render_to_string("dossier/readme.txt", context)
-    (contents / "README.txt").write_text(text, encoding="utf-8", newline="\n")
+def member_name(name: str, language: str, first: str) -> str:
+    """*name* for the first language; with the language's code before its ending for others."""
+    if language == first:
+        return name
+    stem, ending = name.rsplit(".", 1)
+    return f"{stem}.{language}.{ending}"
+
+
+def readme(material: Material, language: str) -> str:
+    """How to check the bundle, in *language*, in lines that fit a narrow window."""
+    seal = material.seal
+    with speaking(language):
+        context = {
+            "name": file_name(material),
+            "seal": seal,
+            "seal_quality": say(seal.quality),
+            "seal_timestamp": say(seal.timestamp),
+            "anchoring": capitalised(say(material.integrity.anchoring)),
+        }
+        text = render_to_string("dossier/readme.txt", context)
+    return "\n".join(_wrapped(line) for line in text.splitlines()).rstrip("\n") + "\n"
+
+
+def _wrapped(line: str) -> str:
+    indent = "   " if line[:2].strip(".").isdigit() or line.startswith(" ") else ""
+    return textwrap.fill(
+        line, _README_WIDTH, subsequent_indent=indent, break_on_hyphens=False,
+        break_long_words=False, drop_whitespace=True,
+    )  # fmt: skip
 
 
 def _entry_of(pdf: bytes) -> dict[str, Any]:

@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from xml.sax.saxutils import escape
 
+from django.utils.translation import gettext as _
 from qrcode.constants import ERROR_CORRECT_M
 from qrcode.main import QRCode
+
+from dossier.languages import write_number, write_short_day
 
 WIDTH = 680
 _FONT = "font-family='Liberation Sans, DejaVu Sans, sans-serif'"
@@ -39,7 +42,7 @@ def calls_by_region(
             bottom=bottom, room=bottom - 24,
         )  # fmt: skip
     parts += _dates(buckets, left=left, slot=slot, y=height - 10)
-    parts += _legend(regions or ["no calls"])
+    parts += _legend(regions or [_("no calls")])
     return _svg(height, parts)
 
 
@@ -79,7 +82,7 @@ def _axis(ceiling: int, *, left: int, right: int, top: int, bottom: int) -> list
     parts = []
     for share in (0, 0.5, 1) if ceiling % 2 == 0 else (0, 1):
         y = bottom - (bottom - top) * share
-        label = f"{ceiling * share:g}"
+        label = write_number(ceiling * share)
         parts.append(
             f"<line x1='{left}' x2='{right}' y1='{y:.1f}' y2='{y:.1f}' stroke='{_LINE}' "
             f"stroke-width='0.6'/><text x='{left - 6}' y='{y + 3:.1f}' text-anchor='end' "
@@ -116,7 +119,7 @@ def _dates(buckets: Sequence[date], *, left: int, slot: float, y: int) -> list[s
     every = max(1, -(-len(buckets) // 8))
     return [
         f"<text x='{left + (number + 0.5) * slot:.1f}' y='{y}' text-anchor='middle' "
-        f"font-size='9' fill='{_MUTED}' {_FONT}>{start.day} {start:%b}</text>"
+        f"font-size='9' fill='{_MUTED}' {_FONT}>{escape(write_short_day(start))}</text>"
         for number, start in enumerate(buckets)
         if number % every == 0
     ]
@@ -149,7 +152,7 @@ def bars(values: Sequence[tuple[str, int]], *, label_width: int = 190) -> str:
             f"<rect x='{label_width}' y='{y + 3}' width='{max(wide, 0.8):.2f}' height='11' "
             f"fill='{COLOURS[0] if count else _LINE}'/>"
             f"<text x='{label_width + max(wide, 0.8) + 6:.2f}' y='{y + 12}' font-size='10' "
-            f"fill='{_MUTED}' {_FONT}>{count:,}</text>"
+            f"fill='{_MUTED}' {_FONT}>{write_number(count)}</text>"
         )
     return _svg(row * max(len(values), 1) + 2, parts)
 

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from babel import Locale
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_datetime, format_skeleton
 from babel.numbers import format_decimal
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -87,6 +87,11 @@ def write_day(day: date | str) -> str:
     if day.day == 1 and (ordinal := _FIRST_OF_MONTH.get(spoken())):
         return written.replace("1", ordinal, 1)
     return written
+
+
+def write_short_day(day: date) -> str:
+    """Day and short month, as under a chart: 5 Oct, 5. Okt., 5 oct., 5 ott."""
+    return format_skeleton("MMMd", day, locale=locale())
 
 
 def write_moment(at: datetime, *, seconds: bool = True) -> str:

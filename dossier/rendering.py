@@ -7,25 +7,31 @@ charts made for this very dossier, and refuses every other address.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import importlib.metadata
 import os
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from django.contrib.staticfiles import finders
 from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from dossier import charts
+from dossier.collect import Collected
 from dossier.composition import SUBTITLES, TITLES
 from dossier.document import Document
-from dossier.law import LAW_TITLE
+from dossier.languages import Language, speaking, write_day, write_moment, write_number
+from dossier.law import LAW_TITLE, facts
 from dossier.material import Material
-from dossier.printing import STATE_LABELS, print_document, print_gaps
+from dossier.phrases import say
+from dossier.printing import STATE_LABELS, capitalised, print_document, print_gaps
 from dossier.sections.logbook import ENDING_LABELS
 from dossier.sections.opening import READING_NOTICE
 
@@ -37,24 +43,28 @@ INSTALL = (
 LEGEND = (
     (
         "fact",
-        "recorded, computed",
-        "Observed by this system, or counted over its records (A, C).",
+        gettext_lazy("recorded, computed"),
+        gettext_lazy("Observed by this system, or counted over its records (A, C)."),
     ),
     (
         "said",
-        "declared, published",
-        "A named person (D) or an upstream document (U) says so.",
+        gettext_lazy("declared, published"),
+        gettext_lazy("A named person (D) or an upstream document (U) says so."),
     ),
     (
         "rule",
-        "not (yet) applicable",
-        "The rule does not address this case, or not yet.",
+        gettext_lazy("not (yet) applicable"),
+        gettext_lazy("The rule does not address this case, or not yet."),
     ),
-    ("gap", "unknown, not found, …", "No answer. Repeated in the list of gaps, section 23."),
+    (
+        "gap",
+        gettext_lazy("unknown, not found, …"),
+        gettext_lazy("No answer. Repeated in the list of gaps, section 23."),
+    ),
 )
 
 
-UNSEALED = "Unsealed draft"
+UNSEALED = gettext_lazy("Unsealed draft")
 
 
 class RendererUnavailable(RuntimeError):
@@ -90,11 +100,22 @@ class Renderer(Protocol):
 
 
 def printout(
-    material: Material, document: Document, attachments: tuple[Attachment, ...]
+    material: Material,
+    document: Document,
+    attachments: tuple[Attachment, ...],
+    language: str = Language.ENGLISH,
 ) -> Printout:
-    """Lay the document out as HTML with charts."""
+    """Lay the document out as HTML with charts, in *language*."""
+    with speaking(language):
+        return _printout(material, document, attachments, language)
+
+
+def _printout(
+    material: Material, document: Document, attachments: tuple[Attachment, ...], language: str
+) -> Printout:
     pictures = _pictures(material, document)
     context = {
+        "language": language,
         **_cover(material),
         "sections": print_document(document),
         "gaps": print_gaps(document),
@@ -106,11 +127,14 @@ def printout(
         "checkpoint_size": material.integrity.size,
         **_chart_texts(material, document),
     }
-    digest = hashlib.sha256(b"".join(item.data for item in attachments)).digest()
+    content = b"".join(item.data for item in attachments)
+    digest = hashlib.sha256(content + language.encode()).digest()
     return Printout(
         html=render_to_string("dossier/pdf.html", context),
         pictures={f"chart/{name}.svg": svg.encode() for name, svg in pictures.items()},
-        attachments=attachments,
+        attachments=tuple(
+            dataclasses.replace(item, description=say(item.description)) for item in attachments
+        ),
         dated=material.period.closes,
         identifier=digest[:16],
     )
@@ -119,70 +143,87 @@ def printout(
 def _cover(material: Material) -> dict[str, Any]:
     period, subject = material.period, material.subject
     return {
-        "title": TITLES[material.kind],
-        "subtitle": SUBTITLES[material.kind],
+        "title": say(TITLES[material.kind]),
+        "subtitle": say(SUBTITLES[material.kind]),
         "organisation": subject.name,
         "legal_name": subject.legal_name or subject.name,
-        "first_day": f"{period.first.day} {period.first:%B %Y}",
-        "last_day": f"{period.last.day} {period.last:%B %Y}",
+        "first_day": write_day(period.first),
+        "last_day": write_day(period.last),
         "number": material.number,
-        "as_of": f"{material.as_of.astimezone(UTC):%d %B %Y, %H:%M:%S} UTC".lstrip("0"),
+        "as_of": write_moment(material.as_of),
         "created": f"{period.closes:%Y-%m-%dT%H:%M:%SZ}",
         "version": material.software_version,
-        "law_title": LAW_TITLE,
-        "notices": READING_NOTICE,
-        "status": f"Sealed, {material.seal.level}" if material.seal.is_sealed else UNSEALED,
+        "law_title": say(LAW_TITLE),
+        "law_day": write_day(facts("obligations").checked_on),
+        "notices": [say(notice) for notice in READING_NOTICE],
+        "status": _status(material),
         "seal": material.seal,
+        "seal_quality": say(material.seal.quality),
+        "seal_timestamp": say(material.seal.timestamp),
     }
+
+
+def _status(material: Material) -> str:
+    if not material.seal.is_sealed:
+        return str(UNSEALED)
+    return _("Sealed, %(level)s") % {"level": material.seal.level}
 
 
 def _tiles(material: Material, document: Document) -> list[dict[str, str]]:
     data = material.collected
     numbers = (
-        (data.calls, "calls to models"),
-        (len({(use.provider, use.model) for use in data.called}), "models called"),
-        (data.records, "records in the log"),
-        (len(document.gaps()), "fields without an answer"),
+        (data.calls, _("calls to models")),
+        (len({(use.provider, use.model) for use in data.called}), _("models called")),
+        (data.records, _("records in the log")),
+        (len(document.gaps()), _("fields without an answer")),
     )
-    return [{"value": f"{n:,}".replace(",", "\u202f"), "caption": what} for n, what in numbers]
+    return [{"value": write_number(n), "caption": what} for n, what in numbers]
 
 
 def _pictures(material: Material, document: Document) -> dict[str, str]:
     data, period = material.collected, material.period
     totals = data.totals()
     pictures = {
-        "regions": charts.calls_by_region(data.calls_by_day, period.first, period.last),
-        "endings": charts.bars([(ENDING_LABELS[state], count) for state, count in totals.items()]),
+        "regions": charts.calls_by_region(_spoken_regions(data), period.first, period.last),
+        "endings": charts.bars(
+            [(say(ENDING_LABELS[state]), count) for state, count in totals.items()]
+        ),
         "states": charts.bars(_state_bars(document)),
     }
     if not material.seal.is_sealed:
-        pictures["watermark"] = charts.watermark(UNSEALED)
+        pictures["watermark"] = charts.watermark(str(UNSEALED))
     if material.integrity.checkpoint:
         pictures["checkpoint"] = charts.qr_code(material.integrity.checkpoint)
     return pictures
 
 
+def _spoken_regions(data: Collected) -> list[tuple[date, str, int]]:
+    return [(day, say(region), count) for day, region, count in data.calls_by_day]
+
+
 def _state_bars(document: Document) -> list[tuple[str, int]]:
     counts = document.state_counts().items()
-    return [(STATE_LABELS[state].capitalize(), count) for state, count in counts if count]
+    return [(capitalised(str(STATE_LABELS[state])), count) for state, count in counts if count]
 
 
 def _chart_texts(material: Material, document: Document) -> dict[str, str]:
     """The charts in words, for those who do not see them."""
     by_region: dict[str, int] = {}
-    for _, region, count in material.collected.calls_by_day:
+    for _day, region, count in _spoken_regions(material.collected):
         by_region[region] = by_region.get(region, 0) + count
-    regions = ", ".join(f"{region} {count}" for region, count in sorted(by_region.items()))
     totals = material.collected.totals().items()
+    endings = [(say(ENDING_LABELS[state]), count) for state, count in totals]
     return {
-        "chart_regions_text": f"Calls over time by configured region: {regions or 'none'}.",
-        "chart_endings_text": "Calls by ending: "
-        + ", ".join(f"{ENDING_LABELS[state]} {count}" for state, count in totals),
-        "chart_states_text": "Fields by state: "
-        + ", ".join(f"{name} {count}" for name, count in _state_bars(document)),
-        "summary_note": "All calls of the period are counted; nothing is sampled. A configured "
-        "region is a setting, not a proof of the place of processing.",
+        "chart_regions_text": _("Calls over time by configured region: %(calls)s.")
+        % {"calls": _enumerated(sorted(by_region.items())) or _("none")},
+        "chart_endings_text": _("Calls by ending: %(calls)s.") % {"calls": _enumerated(endings)},
+        "chart_states_text": _("Fields by state: %(fields)s.")
+        % {"fields": _enumerated(_state_bars(document))},
     }
+
+
+def _enumerated(counts: list[tuple[str, int]]) -> str:
+    return ", ".join(f"{name} {write_number(count)}" for name, count in counts)
 
 
 # -- WeasyPrint ------------------------------------------------------------------------------------

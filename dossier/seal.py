@@ -24,6 +24,7 @@ from django.conf import settings
 
 from audit.posting import AnchorFailed
 from audit.timestamps import Authority
+from dossier.phrases import phrase
 from dossier.seal_keys import Pkcs11Key, Pkcs12Key, SealKey, SealUnavailable, as_asn1
 
 FIELD = "Seal"
@@ -249,16 +250,23 @@ def _configured_chain() -> tuple[x509.Certificate, ...]:
 
 def _quality(certificate: x509.Certificate, declared: str) -> str:
     if _is_self_signed(certificate):
-        return "electronic (self-signed)"
-    return f"{declared}, as the operator declares" if declared else "electronic"
+        return phrase("electronic (self-signed)")
+    match declared:
+        case "advanced":
+            return phrase("advanced, as the operator declares")
+        case "qualified":
+            return phrase("qualified, as the operator declares")
+    return phrase("electronic")
 
 
 def _timestamp(authority: Authority | None) -> str:
     if authority is None:
-        return "local clock"
+        return phrase("local clock")
     if authority.declared_qualified:
-        return f"RFC 3161, qualified as the operator declares ({authority.name})"
-    return f"RFC 3161, non-qualified ({authority.name})"
+        return phrase(
+            "RFC 3161, qualified as the operator declares (%(name)s)", name=authority.name
+        )
+    return phrase("RFC 3161, non-qualified (%(name)s)", name=authority.name)
 
 
 def _is_self_signed(certificate: x509.Certificate) -> bool:
