@@ -146,7 +146,7 @@ def configuration_of(row: ProviderSettings, *, with_key: bool = True) -> Configu
     """What an adapter for *row* is made from. Raises :class:`registry.UnknownVendor`."""
     key = ""
     if with_key and row.key:
-        key = vault.unseal(row.organisation_id, bytes(row.key), place=_place(row)).decode()
+        key = vault.unseal(row.organisation_id, bytes(row.key), place=key_place(row)).decode()
     return Configuration(
         vendor=registry.vendor(row.vendor),
         identity=str(row.pk),
@@ -301,7 +301,8 @@ def _switch(tenant: Tenant, settings_id: UUID, *, on: bool) -> ProviderSettings:
     return row
 
 
-def _place(row: ProviderSettings) -> str:
+def key_place(row: ProviderSettings) -> str:
+    """The vault's name for where a provider's key stands."""
     return f"provider/{row.pk}"
 
 
@@ -314,7 +315,7 @@ def _seal(row: ProviderSettings, key: str) -> None:
         raise ValidationError(
             {"key": _("A key is plain text without spaces. Copy it again from the provider.")}
         )
-    row.key = vault.seal(row.organisation_id, key.encode(), place=_place(row))
+    row.key = vault.seal(row.organisation_id, key.encode(), place=key_place(row))
     # The end of a short key would be too much of it.
     row.key_hint = key[-4:] if len(key) >= 16 and not key.startswith("{") else ""
     row.key_changed_at = timezone.now()

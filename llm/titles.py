@@ -28,7 +28,7 @@ def title_from(text: str) -> str:
 
 def seal_title(organisation_id: UUID, conversation_id: UUID, title: str) -> bytes:
     """The title as it rests in the row."""
-    return vault.seal(organisation_id, title.encode(), place=_place(conversation_id))
+    return vault.seal(organisation_id, title.encode(), place=title_place(conversation_id))
 
 
 def unseal_title(conversation: Conversation) -> str:
@@ -37,9 +37,10 @@ def unseal_title(conversation: Conversation) -> str:
     if not sealed:
         return ""
     return vault.unseal(
-        conversation.organisation_id, sealed, place=_place(conversation.pk)
+        conversation.organisation_id, sealed, place=title_place(conversation.pk)
     ).decode()
 
 
-def _place(conversation_id: UUID) -> str:
+def title_place(conversation_id: UUID) -> str:
+    """The vault's name for where a title stands."""
     return f"conversation/{conversation_id}/title"

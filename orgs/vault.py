@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import os
 import threading
+import time
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -33,8 +34,11 @@ class VaultError(Exception):
     """A sealed value cannot be opened: wrong place, wrong key, or changed bytes."""
 
 
+# A process notices within this time that an organisation has a newer key.
+NEWEST_FOR_SECONDS = 60.0
+
 _cache: dict[tuple[UUID, int], bytes] = {}
-_newest: dict[UUID, int] = {}
+_newest: dict[UUID, tuple[int, float]] = {}  # number, and when to ask again
 _lock = threading.Lock()
 
 
@@ -77,7 +81,7 @@ def unseal(organisation_id: UUID, sealed: bytes, *, place: str) -> bytes:
     if len(sealed) < _HEADER + _NONCE + 16 or sealed[:1] != _VERSION:
         raise VaultError("This is not a sealed value.")
     associated = _associated(organisation_id, place)
-    organisation_key = _key(organisation_id, int.from_bytes(sealed[1:5], "big"))
+    organisation_key = _key(organisation_id, number_of(sealed))
     item_key = _decrypt(organisation_key, sealed[5:_HEADER], associated)
     return _decrypt(item_key, sealed[_HEADER:], associated)
 
@@ -106,11 +110,32 @@ def rewrap(organisation_id: UUID, sealed: bytes, *, place: str) -> bytes:
     """The same sealed value with its item key wrapped by the newest organisation key."""
     sealed = bytes(sealed)
     associated = _associated(organisation_id, place)
-    old_key = _key(organisation_id, int.from_bytes(sealed[1:5], "big"))
+    old_key = _key(organisation_id, number_of(sealed))
     item_key = _decrypt(old_key, sealed[5:_HEADER], associated)
     number, new_key = _newest_key(organisation_id)
     wrapped = _encrypt(new_key, item_key, associated)
     return b"".join((_VERSION, number.to_bytes(4, "big"), wrapped, sealed[_HEADER:]))
+
+
+def rewrapped_organisation_key(row: OrganisationKey) -> tuple[bytes, str]:
+    """The organisation's key wrapped by the newest instance key, and that key's id."""
+    key_id, instance_key = next(iter(instance_keys().items()))
+    associated = _associated(row.organisation_id, f"key/{row.number}")
+    return _encrypt(instance_key, _unwrapped(row), associated), key_id
+
+
+def newest_number(organisation_id: UUID) -> int:
+    """The number of the key that seals the organisation's texts. Reads the database."""
+    keys = OrganisationKey.objects.for_organisation(organisation_id).order_by("-number")
+    number: int | None = keys.values_list("number", flat=True).first()
+    if number is None:
+        raise VaultError("The organisation has no key: make it with create_organisation().")
+    return number
+
+
+def number_of(sealed: bytes) -> int:
+    """The number of the organisation's key that wraps a sealed value's own."""
+    return int.from_bytes(sealed[1:5], "big")
 
 
 def forget_keys() -> None:
@@ -137,18 +162,11 @@ def _decrypt(key: bytes, sealed: bytes, associated: bytes) -> bytes:
 
 
 def _newest_key(organisation_id: UUID) -> tuple[int, bytes]:
-    number = _newest.get(organisation_id)
-    if number is None:
-        number = (
-            OrganisationKey.objects.for_organisation(organisation_id)
-            .order_by("-number")
-            .values_list("number", flat=True)
-            .first()
-        )
-        if number is None:
-            raise VaultError("The organisation has no key: make it with create_organisation().")
+    number, ask_again = _newest.get(organisation_id, (0, 0.0))
+    if time.monotonic() >= ask_again:
+        number = newest_number(organisation_id)
         with _lock:
-            _newest[organisation_id] = number
+            _newest[organisation_id] = number, time.monotonic() + NEWEST_FOR_SECONDS
     return number, _key(organisation_id, number)
 
 
@@ -159,11 +177,15 @@ def _key(organisation_id: UUID, number: int) -> bytes:
     row = OrganisationKey.objects.for_organisation(organisation_id).filter(number=number).first()
     if row is None:
         raise VaultError("The organisation's key is gone: what it sealed cannot be read again.")
-    instance_key = instance_keys().get(row.instance_key_id)
-    if instance_key is None:
-        raise VaultError(f"The instance key “{row.instance_key_id}” is not in VAULT_KEYS.")
-    associated = _associated(organisation_id, f"key/{number}")
-    key = _decrypt(instance_key, bytes(row.wrapped), associated)
+    key = _unwrapped(row)
     with _lock:
         _cache[organisation_id, number] = key
     return key
+
+
+def _unwrapped(row: OrganisationKey) -> bytes:
+    instance_key = instance_keys().get(row.instance_key_id)
+    if instance_key is None:
+        raise VaultError(f"The instance key “{row.instance_key_id}” is not in VAULT_KEYS.")
+    associated = _associated(row.organisation_id, f"key/{row.number}")
+    return _decrypt(instance_key, bytes(row.wrapped), associated)
