@@ -57,8 +57,11 @@ clients: install-dev  ## Clients and simulators that others wrote, against a liv
 		else echo "npm is not here: the tests with aimock are skipped"; fi
 	@$(BIN)/python -m pytest tests/clients $(ARGS)
 
-prove: install-dev  ## Only the tests that try to break the promises P1 to P9
+promises: install-dev  ## Only the tests that try to break the promises P1 to P9
 	@$(BIN)/python -m pytest -m promise $(ARGS)
+
+prove: install-dev  ## Try to break them at length: kills, forgeries, erasures (ONLY=, SCALE=)
+	@$(BIN)/python -m benchmarks --campaigns --scale $(SCALE) $(ONLY)
 
 bench: install-dev  ## Measure (ONLY=name, SCALE=ci or full); the figures of docs/proofs.md
 	@$(BIN)/python -m benchmarks --scale $(SCALE) $(ONLY)

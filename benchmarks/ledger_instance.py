@@ -46,14 +46,14 @@ def tell(
 
 
 def tell_machine() -> None:
-    """Print where and when is measured."""
+    """Say on standard error where and when is measured."""
     line = {
         "machine": f"{os.cpu_count()} CPUs, {platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "load": [round(value, 1) for value in os.getloadavg()],
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    print(json.dumps(line), flush=True)
+    print(json.dumps(line), file=sys.stderr)
 
 
 def spread(values: Sequence[float]) -> str:
