@@ -81,6 +81,18 @@ def not_a_model(model: str) -> str | None:
     return None
 
 
+def host_of(provider: str) -> dict[str, str]:
+    """Who runs the model behind a provider's name in the log: ``name`` and ``level``.
+
+    A level is ``maker`` (the maker itself), ``cloud`` (another company's cloud: then there are two
+    levels), ``settings`` (a server that the organisation named), or ``own`` (this software).
+    """
+    for row in facts("upstream").content["hosts"]:
+        if row["provider"] == provider:
+            return dict(row)
+    return {"provider": provider, "name": provider, "level": "settings"}
+
+
 def upstream_leaf(
     maker: dict[str, Any], field: str, *, as_of: datetime, law: tuple[str, ...] = ()
 ) -> Leaf:
@@ -102,14 +114,14 @@ def upstream_leaf(
                 grade=entry["grade"],
             )
         return unknown(reason, as_of=as_of, origin=Origin.UPSTREAM, law=law)
-    stale: str | None = None
-    if register.is_stale(as_of):
+    stale: str | None = entry.get("remark")
+    if "checked_on" not in entry and register.is_stale(as_of):
         stale = phrase("last checked on %(day)s; the check is overdue", day=register.checked_on)
     return published_upstream(
         entry["value"],
         by=maker["name"],
         url=entry["source"],
-        checked_on=register.checked_on,
+        checked_on=entry.get("checked_on") or register.checked_on,
         grade=entry["grade"],
         reason=stale,
         law=law,

@@ -231,4 +231,4 @@ class Declaration(TenantModel):
         return f"{self.key} {self.subject}".strip()
 
 
-from dossier import link_models  # noqa: E402, F401 - its table is this app's
+from dossier import fact_models, link_models, upstream_models  # noqa: E402, F401 - this app's tables
