@@ -29,6 +29,7 @@ class Kind(enum.StrEnum):
     PROVIDER_CREATED = "provider.created"
     PROVIDER_CHANGED = "provider.changed"
     PROVIDER_DISABLED = "provider.disabled"
+    PROVIDER_DELETED = "provider.deleted"
 
     ORGANISATION_CREATED = "organisation.created"
     ORGANISATION_CHANGED = "organisation.changed"

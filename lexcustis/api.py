@@ -10,7 +10,7 @@ import math
 import structlog
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, ValidationError
-from django.db import DataError
+from django.db import DataError, IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, Throttled
@@ -91,6 +91,14 @@ def _value_out_of_range(request: HttpRequest, error: DataError) -> HttpResponse:
     logger.warning("api.value_out_of_range", exc_info=error)
     message = "A value is outside of what can be stored or searched for."
     return error_response(request, status=422, code="invalid_value", message=message)
+
+
+@api.exception_handler(IntegrityError)
+def _in_the_way(request: HttpRequest, error: IntegrityError) -> HttpResponse:
+    """Two made the same thing at once, or one needs what the other takes away."""
+    logger.warning("api.conflict", exc_info=error)
+    message = "Somebody else changed this at the same moment. Read it again, then try again."
+    return error_response(request, status=409, code="conflict", message=message)
 
 
 @api.exception_handler(Throttled)

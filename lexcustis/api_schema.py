@@ -63,17 +63,19 @@ class CompleteAPI(NinjaAPI):
         document = super().get_openapi_schema(**options)
         document["components"]["schemas"]["Error"] = ERROR
         for operations in document["paths"].values():
-            for operation in operations.values():
-                _add_errors(operation)
+            for method, operation in operations.items():
+                _add_errors(operation, writes=method != "get")
         return document
 
 
-def _add_errors(operation: dict[str, Any]) -> None:
+def _add_errors(operation: dict[str, Any], *, writes: bool) -> None:
     expected = dict(_ALWAYS)
+    if writes:
+        expected |= {"409": "Not in this state"}
     if operation.get("parameters") or "requestBody" in operation:
         expected |= _WITH_INPUT
     if "requestBody" in operation:
-        expected |= {"409": "Not in this state"} | _UPSTREAM
+        expected |= _UPSTREAM
     for status, description in expected.items():
         operation["responses"].setdefault(
             status,

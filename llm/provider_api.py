@@ -12,10 +12,14 @@ from uuid import UUID
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Router, Schema, Status
+from ninja.errors import HttpError
 from pydantic import ConfigDict, Field
 
-from llm import provider_settings
+from llm import provider_settings, provider_survey
 from llm.models import ProviderSettings
+from llm.provider_default import make_default
+from llm.provider_removal import StillNamed, remove
+from llm.provider_survey import Answer
 from llm.provider_trial import Trial, try_provider
 from orgs.api_auth import tenant_of_call
 from orgs.roles import Permission
@@ -173,6 +177,63 @@ class TrialOut(Schema):
         }
 
 
+class HealthOut(Schema):
+    """How one provider is."""
+
+    id: UUID
+    name: str
+    vendor: str
+    region: str
+    condition: Literal["well", "failed", "not_asked"]
+    detail: str = Field(description="In words; why it was not asked, where it was not.")
+    latency_ms: int | None
+
+    @staticmethod
+    def of(answer: Answer) -> dict[str, Any]:
+        """The values for *answer*."""
+        return {
+            "id": answer.row.pk,
+            "name": answer.row.name,
+            "vendor": answer.row.vendor,
+            "region": answer.region,
+            "condition": answer.condition.value,
+            "detail": answer.detail,
+            "latency_ms": answer.latency_ms,
+        }
+
+
+class ListedModelOut(Schema):
+    """A model that a provider lists."""
+
+    id: str
+    name: str
+    snapshot: str = Field(description="The exact version or digest, where the provider says it.")
+    context_tokens: int | None
+    is_offered: bool = Field(description="Whether people of the organisation may choose it.")
+
+
+class ModelsOut(HealthOut):
+    """The models of one provider."""
+
+    models: list[ListedModelOut]
+
+    @staticmethod
+    def of(answer: Answer) -> dict[str, Any]:
+        """The values for *answer*."""
+        offered = set(answer.row.models_offered)
+        listed = [
+            {
+                "id": model.id,
+                "name": model.name,
+                "snapshot": model.snapshot,
+                "context_tokens": model.context_tokens,
+                "is_offered": model.id in offered,
+            }
+            for model in answer.models
+        ]
+        return HealthOut.of(answer) | {"models": listed}
+
+
 @router.get("", response=list[ProviderSettingsOut], summary="List provider settings")
 def list_settings(request: HttpRequest) -> Any:
     """Every provider of the organisation, those switched off included."""
@@ -232,6 +293,50 @@ def test(request: HttpRequest, settings_id: UUID) -> Any:
     """
     row = _row(request, settings_id, Permission.PROVIDER_MANAGE)
     return TrialOut.of(try_provider(tenant_of_call(request), row))
+
+
+@router.post("/{uuid:settings_id}/default", response=ProviderSettingsOut, summary="Make default")
+def set_default(request: HttpRequest, settings_id: UUID) -> Any:
+    """From now on this provider answers where nobody chooses one."""
+    row = _row(request, settings_id, Permission.PROVIDER_MANAGE)
+    return make_default(tenant=tenant_of_call(request), settings_id=row.pk)
+
+
+@router.delete("/{uuid:settings_id}", response={204: None}, summary="Delete one")
+def delete_settings(request: HttpRequest, settings_id: UUID) -> Any:
+    """Take a provider and its key away. Refused (409) once calls went to it: switch it off."""
+    row = _row(request, settings_id, Permission.PROVIDER_MANAGE)
+    try:
+        remove(tenant=tenant_of_call(request), settings_id=row.pk)
+    except StillNamed as error:
+        raise HttpError(409, str(error)) from error
+    return Status(204, None)
+
+
+@router.get("/health", response=list[HealthOut], summary="Health of all")
+def health_of_all(request: HttpRequest) -> Any:
+    """How every provider is, asked at once. No prompt is sent."""
+    return [HealthOut.of(answer) for answer in provider_survey.health(tenant_of_call(request))]
+
+
+@router.get("/{uuid:settings_id}/health", response=HealthOut, summary="Health of one")
+def health_of_one(request: HttpRequest, settings_id: UUID) -> Any:
+    """How one provider is. No prompt is sent."""
+    row = _row(request, settings_id, Permission.PROVIDER_READ)
+    return HealthOut.of(provider_survey.health(tenant_of_call(request), row.pk)[0])
+
+
+@router.get("/models", response=list[ModelsOut], summary="Models of all")
+def models_of_all(request: HttpRequest) -> Any:
+    """The models that each provider lists now, and which of them people may choose."""
+    return [ModelsOut.of(answer) for answer in provider_survey.models(tenant_of_call(request))]
+
+
+@router.get("/{uuid:settings_id}/models", response=ModelsOut, summary="Models of one")
+def models_of_one(request: HttpRequest, settings_id: UUID) -> Any:
+    """The models that one provider lists now."""
+    row = _row(request, settings_id, Permission.PROVIDER_READ)
+    return ModelsOut.of(provider_survey.models(tenant_of_call(request), row.pk)[0])
 
 
 def _row(request: HttpRequest, settings_id: UUID, permission: Permission) -> ProviderSettings:
