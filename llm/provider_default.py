@@ -29,7 +29,7 @@ def make_default(*, tenant: Tenant, settings_id: UUID) -> ProviderSettings:
             .select_for_update()
             .order_by("priority", "name")
         )
-        row = next((row for row in rows if row.pk == settings_id), None)
+        row: ProviderSettings | None = next((row for row in rows if row.pk == settings_id), None)
         if row is None:
             raise provider_settings.UnknownProviderSettings(
                 _("There is no such provider in your organisation.")
