@@ -19,6 +19,7 @@ from audit.anchor_models import HeadMail
 from audit.anchors import anchoring_state
 from audit.checkpoints import latest, verification_key
 from audit.models import Log
+from audit.notes import short
 from orgs.models import Membership, Organisation
 from orgs.roles import Role
 
@@ -52,6 +53,7 @@ def mail_head(organisation: Organisation, month: date) -> bool:
     context = {
         "organisation": organisation,
         "checkpoint": checkpoint,
+        "note": short(checkpoint.note),
         "origin": checkpoint.note.partition("\n")[0],
         "anchoring": anchoring_state(organisation.pk),
         "verification_key": verification_key(),

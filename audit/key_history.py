@@ -17,7 +17,9 @@ from orgs.changes import SYSTEM
 
 def announce_keys() -> int:
     """Record in every log the keys that were added or retired since; return how many records."""
-    keys = set(signer().verification_keys())
+    authority = signer()
+    second = set(authority.second_keys())
+    keys = set(authority.verification_keys()) | second
     organisations = Log.unscoped.values_list(  # every log is signed by them
         "organisation_id", flat=True
     )
@@ -33,7 +35,8 @@ def announce_keys() -> int:
                 known[body["lexcustis.key"]] = Kind(row.kind)
             changes = [(Kind.LOG_KEY_ADDED, key) for key in sorted(keys - set(known))]
             active = {key for key, kind in known.items() if kind is Kind.LOG_KEY_ADDED}
-            changes += [(Kind.LOG_KEY_RETIRED, key) for key in sorted(active & _retired(keys))]
+            gone = active & _retired(keys - second)
+            changes += [(Kind.LOG_KEY_RETIRED, key) for key in sorted(gone)]
             for kind, key in changes:
                 append(Draft(organisation_id, kind, SYSTEM, {"lexcustis.key": key}))
             count += len(changes)

@@ -63,6 +63,10 @@ class RemoteSigner:
         """The vkeys, the one that signs first, then those it replaced."""
         return list(self._ask("verification_keys", None))
 
+    def second_keys(self) -> list[str]:
+        """The vkeys of the second signature, if it is made, the newest first."""
+        return list(self._ask("second_keys", None))
+
     def _ask(self, method: str, value: Any) -> Any:
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -118,6 +122,8 @@ def _answer(local: LocalSigner, method: str, value: Any) -> Any:
             return [_write_head(head) for head in local.all_heads().values()]
         case "verification_keys":
             return local.verification_keys()
+        case "second_keys":
+            return local.second_keys()
         case "sign_manifest":
             return local.sign_manifest(bytes.fromhex(value))
         case "sign":

@@ -6,7 +6,8 @@ consistency proof. One key serves the instance; its name is ``LEDGER_HOST``.
 
 Everything goes through :func:`signer`, so it can live in another process, user or host.
 
-The store is a folder of mode 700: ``keys/<number>.key`` (base64 of an Ed25519 seed) and
+The store is a folder of mode 700: ``keys/<number>.key`` (base64 of an Ed25519 seed), where a second
+signature is wanted (``SIGNER_ML_DSA``) ``keys/<number>.mldsa44`` (base64 of its seed), and
 ``heads.log``, a journal of ``size root origin`` lines that is flushed to disk before a signature
 leaves. While a key is being replaced both sign; a retired key leaves only ``<number>.retired``,
 its vkey, so that what it signed can still be checked and nothing new can be signed with it.
@@ -18,12 +19,14 @@ import base64
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from django.conf import settings
 
 from audit import notes
@@ -73,6 +76,9 @@ class Signer(Protocol):
     def verification_keys(self) -> list[str]:
         """The vkeys, the one that signs first, then those it replaced."""
 
+    def second_keys(self) -> list[str]:
+        """The vkeys of the second signature, if it is made, the newest first."""
+
 
 def signer() -> Signer:
     """The signer of this instance: behind ``SIGNER_SOCKET`` where that is set, else in here."""
@@ -86,15 +92,18 @@ def signer() -> Signer:
 
 def local_signer() -> LocalSigner:
     """The signer with its store in this file system."""
-    return LocalSigner(Path(settings.SIGNER_HOME), create_key=settings.DEMO)
+    return LocalSigner(
+        Path(settings.SIGNER_HOME), create_key=settings.DEMO, second=settings.SIGNER_ML_DSA
+    )
 
 
 class LocalSigner:
     """A signer in this process. Several processes may use the same store at once."""
 
-    def __init__(self, home: Path, *, create_key: bool = False) -> None:
+    def __init__(self, home: Path, *, create_key: bool = False, second: bool = False) -> None:
         self._home = home
         self._create_key = create_key
+        self._second = second
         self._name = settings.LEDGER_HOST
         self._heads: dict[str, Head] = {}
         self._read_until = 0
@@ -114,14 +123,17 @@ class LocalSigner:
 
     def sign(self, requests: Sequence[Request]) -> list[str | Refusal]:
         """A signed note, or a refusal, for each request. Heads are on disk before it returns."""
-        keys = self._private_keys()
+        keys, second = self._private_keys(), self._second_private_keys()
         with self._locked():
             self._read_journal()
             results = [self._decide(request) for request in requests]
             accepted = [item for item in results if isinstance(item, Head)]
             self._write_journal(accepted)
         return [
-            item if isinstance(item, Refusal) else self._note(item.text, keys) for item in results
+            item
+            if isinstance(item, Refusal)
+            else self._note(item.text, keys) + self._again(item, second)
+            for item in results
         ]
 
     def sign_manifest(self, sha256: bytes) -> str:
@@ -134,11 +146,25 @@ class LocalSigner:
     def verification_keys(self) -> list[str]:
         """The vkeys, the one that signs first, then those it replaced."""
         active = [
-            notes.verification_key(self._name, key.public_key().public_bytes_raw())
-            for key in self._private_keys()
+            notes.verification_key(self._name, _public_bytes(key)) for key in self._private_keys()
         ]
         retired = sorted((self._home / "keys").glob("*.retired"), reverse=True)
         return active + [path.read_text().strip() for path in retired]
+
+    def second_keys(self) -> list[str]:
+        """The vkeys of the second signature, if it is made, the newest first."""
+        return [
+            notes.verification_key(self._name, _public_bytes(key))
+            for key in self._second_private_keys()
+        ]
+
+    def new_second_key(self) -> str:
+        """Make a key for the second signature; return its vkey."""
+        with self._locked():
+            seed = MLDSA44PrivateKey.generate().private_bytes_raw()
+            self._keep_key(seed, ".mldsa44")
+        public = _public_bytes(MLDSA44PrivateKey.from_seed_bytes(seed))
+        return notes.verification_key(self._name, public)
 
     def new_key(self) -> str:
         """Make another key; from now on it signs with those there are. Returns its vkey."""
@@ -147,11 +173,12 @@ class LocalSigner:
         return self.verification_keys()[0]
 
     def retire_old_keys(self) -> list[str]:
-        """Destroy every key but the newest; return the vkeys of those that are gone."""
+        """Destroy every key but the newest of its kind; return the vkeys of those that are gone."""
         gone = []
         with self._locked():
-            for path in self._key_paths()[1:]:
-                public = _read_key(path).public_key().public_bytes_raw()
+            old = [(path, _public_bytes(_read_key(path))) for path in self._key_paths()[1:]]
+            old += [(path, _public_bytes(_read_second(path))) for path in self._second_paths()[1:]]
+            for path, public in old:
                 vkey = notes.verification_key(self._name, public)
                 _write_file(path.with_suffix(".retired"), f"{vkey}\n".encode())
                 path.write_bytes(bytes(path.stat().st_size))
@@ -163,6 +190,12 @@ class LocalSigner:
     def _note(self, text: str, keys: Sequence[Ed25519PrivateKey]) -> str:
         lines = [notes.sign(text, name=self._name, private_key=key) for key in keys]
         return "\n".join([text, "".join(lines)])
+
+    def _again(self, head: Head, keys: Sequence[MLDSA44PrivateKey]) -> str:
+        moment = int(time.time())
+        return "".join(
+            notes.sign_again(head, name=self._name, private_key=key, moment=moment) for key in keys
+        )
 
     def _decide(self, request: Request) -> Head | Refusal:
         head = request.head
@@ -266,22 +299,51 @@ class LocalSigner:
             )
         return [_read_key(path) for path in paths]
 
+    def _second_private_keys(self) -> list[MLDSA44PrivateKey]:
+        """The keys of the second signature, newest first; none where it is not wanted."""
+        if not self._second:
+            return []
+        paths = self._second_paths()
+        if not paths:
+            raise SignerUnavailable(
+                f"SIGNER_ML_DSA is on, and there is no such key in {self._home}: make one with "
+                "'python manage.py signer --new-second-key'."
+            )
+        return [_read_second(path) for path in paths]
+
+    def _second_paths(self) -> list[Path]:
+        return sorted((self._home / "keys").glob("*.mldsa44"), reverse=True)
+
     def _key_paths(self) -> list[Path]:
         return sorted((self._home / "keys").glob("*.key"), reverse=True)
 
     def _make_key(self) -> None:
+        self._keep_key(Ed25519PrivateKey.generate().private_bytes_raw(), ".key")
+
+    def _keep_key(self, seed: bytes, suffix: str) -> None:
         folder = self._home / "keys"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         number = len(list(folder.glob("[0-9]*"))) + 1
-        seed = Ed25519PrivateKey.generate().private_bytes_raw()
         fresh = folder / "new"
         _write_file(fresh, base64.b64encode(seed) + b"\n")
-        fresh.rename(folder / f"{number:04}.key")
+        fresh.rename(folder / f"{number:04}{suffix}")
         _sync_folder(folder)
 
 
+def _read_seed(path: Path) -> bytes:
+    return base64.b64decode(path.read_text())
+
+
 def _read_key(path: Path) -> Ed25519PrivateKey:
-    return Ed25519PrivateKey.from_private_bytes(base64.b64decode(path.read_text()))
+    return Ed25519PrivateKey.from_private_bytes(_read_seed(path))
+
+
+def _read_second(path: Path) -> MLDSA44PrivateKey:
+    return MLDSA44PrivateKey.from_seed_bytes(_read_seed(path))
+
+
+def _public_bytes(key: Ed25519PrivateKey | MLDSA44PrivateKey) -> bytes:
+    return key.public_key().public_bytes_raw()
 
 
 def _lines(heads: Iterable[Head]) -> bytes:

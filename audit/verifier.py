@@ -250,11 +250,34 @@ def ed25519(public_key: bytes, signature: bytes, message: bytes) -> bool:
     return True
 
 
+def mldsa44(public_key: bytes, signature: bytes, message: bytes) -> bool | None:
+    """The same for ML-DSA-44 (FIPS 204); None where this Python has no library for it."""
+    try:
+        from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
+    except ImportError:
+        return None
+    try:
+        MLDSA44PublicKey.from_public_bytes(public_key).verify(signature, message)
+    except UnsupportedAlgorithm:
+        return None
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
 # -- Notes and checkpoints (C2SP signed-note, tlog-checkpoint, tlog-cosignature) -------------------
 
 
+_KEY_BYTES = {1: 32, 4: 32, 6: 1312}
+
+
 class Key:
-    """A vkey: ``name+id+base64(type, public key)``; type 1 signs notes, type 4 cosigns them."""
+    """A vkey: ``name+id+base64(type, public key)``.
+
+    Type 1 signs notes (Ed25519), type 4 cosigns them, type 6 is ML-DSA-44. ``second`` is the log's
+    own key of type 6, where one was given.
+    """
 
     def __init__(self, vkey: str) -> None:
         try:
@@ -264,9 +287,12 @@ class Key:
             raise Undecided("The key is not of the form name+id+base64.") from None
         self.type, self.public = data[0] if data else 0, data[1:]
         digest = hashlib.sha256(self.name.encode() + b"\n" + data).digest()
-        if len(self.public) != 32 or self.type not in (1, 4) or digest[:4].hex() != identifier:
+        if len(self.public) != _KEY_BYTES.get(self.type) or digest[:4].hex() != identifier:
             raise Undecided("The key contradicts itself: was it copied whole?")
         self.id = digest[:4]
+        self.second: Key | None = None
+        self.twice: set[Head] = set()  # heads under which the second signature was checked
+        self.unchecked: set[Head] = set()  # and those under which one stands that was not
 
     def signed(self, text: str, signatures: list[tuple[str, bytes]]) -> bool:
         """Whether one of the signatures is this key's. Raises where one claims to be and is not."""
@@ -281,6 +307,53 @@ class Key:
                 raise Tampered(f"The signature of {name} does not fit.")
             return True
         return False
+
+    def look_for_second(self, head: Head, signatures: list[tuple[str, bytes]]) -> None:
+        """Check the second signature under a checkpoint, or note that it was not checked."""
+        for name, data in signatures:
+            if name != self.name or len(data) != 4 + 8 + 2420:
+                continue
+            found = None
+            if self.second is not None and data[:4] == self.second.id:
+                message = _cosigned(name, data[4:12], head)
+                found = mldsa44(self.second.public, data[12:], message)
+            if found is False:
+                raise Tampered(f"The second signature of {name} does not fit.")
+            (self.unchecked if found is None else self.twice).add(head)
+
+    def report_second(self, head: Head, result: Result) -> None:
+        """Say whether *head* bears the second signature. Raises where it must and does not."""
+        if head in self.twice:
+            result.checks.append(
+                f"the head of size {head[1]} bears the second signature, ML-DSA-44"
+            )
+        elif self.second is None and head in self.unchecked:
+            result.not_checked.append(
+                "the second signature, ML-DSA-44 (give its key with --second-key)"
+            )
+        elif self.second is not None and head in self.unchecked:
+            result.not_checked.append(
+                "the second signature: it is another key's, or this Python has no ML-DSA-44"
+            )
+        elif self.second is not None:
+            raise Tampered(f"The head of size {head[1]} does not bear the second signature.")
+
+
+def _cosigned(name: str, moment: bytes, head: Head) -> bytes:
+    """What type 6 signs: ``cosigned_message`` of C2SP tlog-cosignature, of a whole tree."""
+    origin, size, root = head
+    message = b"subtree/v1\n\0" + bytes([len(name.encode())]) + name.encode() + moment
+    message += bytes([len(origin.encode())]) + origin.encode()
+    return message + bytes(8) + size.to_bytes(8, "big") + root
+
+
+def _keys(arguments: argparse.Namespace) -> Key:
+    key = Key(arguments.key)
+    if arguments.second_key:
+        key.second = Key(arguments.second_key)
+        if key.second.type != 6 or key.second.name != key.name:
+            raise Undecided("The second key is not one of type ML-DSA-44 of the same name.")
+    return key
 
 
 def split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
@@ -313,6 +386,7 @@ def read_checkpoint(note: str, key: Key) -> Head:
         raise Tampered("The signed text is not a checkpoint.") from None
     if str(size) != lines[1] or len(root) != 32 or not origin.startswith(key.name + "/"):
         raise Tampered("The signed text is not a checkpoint of this instance.")
+    key.look_for_second((origin, size, root), signatures)
     return origin, size, root
 
 
@@ -765,10 +839,12 @@ class Result:
 def check_bundle(arguments: argparse.Namespace, result: Result) -> None:
     """Check a bundle: its files, its signed heads, its records."""
     bundle = Bundle(Path(arguments.target))
-    key = Key(arguments.key)
+    key = _keys(arguments)
     _check_manifest(bundle, key, result)
     frame = Slice(bundle, key)
     result.checks.append(f"{len(frame.heads)} checkpoints are signed by {key.name}")
+    if frame.heads:  # the newest is enough: the others are shown to be its beginnings
+        key.report_second(max(frame.heads.values(), key=lambda head: head[1]), result)
     records = check_records(bundle, frame, arguments, result)
     result.facts |= {
         "log": frame.origin,
@@ -1085,7 +1161,9 @@ def check_proof(arguments: argparse.Namespace, result: Result) -> None:
         if not arguments.record:
             raise Undecided("A .tlog-proof needs the record beside it: --record FILE.")
         record = Path(arguments.record).read_bytes().rstrip(b"\n")
-    origin, size, root = read_checkpoint(note, Key(arguments.key))
+    key = _keys(arguments)
+    origin, size, root = read_checkpoint(note, key)
+    key.report_second((origin, size, root), result)
     if inclusion_root(leaf_hash(record), index, size, path) != root:
         raise Tampered("The record is not at this place in the signed tree.")
     records = Records(origin, parse=True)
@@ -1116,7 +1194,7 @@ def _parse_tlog_proof(text: str) -> tuple[int, list[bytes], str]:
 
 def watch(arguments: argparse.Namespace, result: Result) -> None:
     """Compare with the head seen last: nobody can rewrite an outsider's memory."""
-    key, path = Key(arguments.key), Path(arguments.state)
+    key, path = _keys(arguments), Path(arguments.state)
     known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     target = Path(arguments.target)
     if target.is_dir() or zipfile.is_zipfile(target):
@@ -1124,6 +1202,7 @@ def watch(arguments: argparse.Namespace, result: Result) -> None:
     else:
         head = read_checkpoint(_read_text(arguments.target), key)
         _compare(head, known.get(head[0]), arguments)
+    key.report_second(head, result)
     origin, size, root = head
     known[origin] = {"size": size, "root": base64.b64encode(root).decode()}
     fresh = path.with_name(path.name + ".new")
@@ -1338,6 +1417,7 @@ def _arguments(given: list[str]) -> argparse.Namespace:
         command.add_argument("target", help="the file or folder to check")
         if name != "content":
             command.add_argument("--key", required=True, help="the log's verification key")
+            command.add_argument("--second-key", help="the log's second key, of ML-DSA-44")
         if name in ("bundle", "watch"):
             command.add_argument("--processes", type=int, default=1, help="to hash with")
             command.add_argument("--parse", action="store_true", help="parse every record")

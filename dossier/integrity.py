@@ -15,6 +15,7 @@ from uuid import UUID
 from audit.checkpoints import latest, verification_key
 from audit.logs import current_log
 from audit.models import Checkpoint
+from audit.notes import short
 from audit.state import ledger_state
 from audit.verification import Report, verify_log
 from dossier.ledger_words import in_ledger_words
@@ -75,7 +76,7 @@ def integrity_at(
         origin=log.origin,
         size=checkpoint_size,
         root=checkpoint.root_hex if checkpoint else phrase("none: nothing is sealed yet"),
-        checkpoint=checkpoint.note if checkpoint else "",
+        checkpoint=short(checkpoint.note) if checkpoint else "",
         checkpoint_at=f"{checkpoint.at:%Y-%m-%d %H:%M:%S} UTC" if checkpoint else phrase("never"),
         verification_key=verification_key(),
         anchoring=in_ledger_words(ledger_state(organisation_id).anchoring),

@@ -297,6 +297,8 @@ if not LEDGER_HOST:
 SIGNER_HOME = Path(env.str("SIGNER_HOME", default=str(HOME / "signer")))
 # Where "manage.py signer" serves, when the signer is a process (or user, or host) of its own.
 SIGNER_SOCKET = env.str("SIGNER_SOCKET", default="")
+# Whether checkpoints bear a second signature, ML-DSA-44, beside Ed25519.
+SIGNER_ML_DSA = env.bool("SIGNER_ML_DSA", default=False)
 SEAL_PERIOD_SECONDS = env.float("SEAL_PERIOD_SECONDS", default=0.2)
 # Who vouches for heads from outside. Time-stamping authorities (RFC 3161), as a JSON list:
 # [{"url": "https://…", "ca_file": "/etc/…/root.pem", "qualified": false}]

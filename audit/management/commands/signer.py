@@ -30,6 +30,9 @@ class Command(BaseCommand):
         """Declare the options."""
         what = parser.add_mutually_exclusive_group()
         what.add_argument("--new-key", action="store_true", help="make another signing key")
+        what.add_argument(
+            "--new-second-key", action="store_true", help="make a key for SIGNER_ML_DSA"
+        )
         what.add_argument("--retire-old-keys", action="store_true", help="keep the newest alone")
         what.add_argument("--show-keys", action="store_true", help="print the vkeys")
         what.add_argument("--announce", action="store_true", help="record the keys in every log")
@@ -40,11 +43,13 @@ class Command(BaseCommand):
         local = local_signer()
         if options["new_key"]:
             self.stdout.write(local.new_key())
+        elif options["new_second_key"]:
+            self.stdout.write(local.new_second_key())
         elif options["retire_old_keys"]:
             for key in local.retire_old_keys():
                 self.stdout.write(f"retired {key}")
         elif options["show_keys"]:
-            for key in local.verification_keys():
+            for key in [*local.verification_keys(), *local.second_keys()]:
                 self.stdout.write(key)
         elif options["announce"]:
             self.stdout.write(f"{announce_keys()} records")
