@@ -15,7 +15,7 @@ from uuid import UUID
 from audit.anchor_models import Anchor, AnchorKind
 from audit.anchors import authorities, witnesses
 from audit.logs import current_log
-from audit.models import Checkpoint
+from audit.models import Checkpoint, Log
 from audit.notes import InvalidNote, parse_head, split_note
 from audit.posting import AnchorFailed
 from audit.timestamps import verify_time_stamp
@@ -55,13 +55,14 @@ class AnchorReport:
         return not self.problems
 
 
-def verify_anchors(organisation_id: UUID) -> AnchorReport:
-    """Check every anchor of the current log against its outsider's key and the tree of today.
+def verify_anchors(organisation_id: UUID, log: Log | None = None) -> AnchorReport:
+    """Check every anchor of a log against its outsider's key and the tree of today.
 
-    Anchors of outsiders that are no longer configured are named in ``not_checked``.
+    Without a *log* it is the organisation's current one. Anchors of outsiders that are no longer
+    configured are named in ``not_checked``.
     """
     report = AnchorReport()
-    log = current_log(organisation_id)
+    log = log or current_log(organisation_id)
     tree = StoredTree(log.number)
     for anchor in _anchors(organisation_id, log.number):
         try:

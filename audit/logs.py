@@ -44,6 +44,14 @@ def current_log(organisation_id: UUID) -> Log:
     return log
 
 
+def log_of_epoch(organisation_id: UUID, epoch: int) -> Log:
+    """The organisation's log of one epoch. Raises :class:`NoLog`."""
+    log: Log | None = Log.objects.for_organisation(organisation_id).filter(epoch=epoch).first()
+    if log is None:
+        raise NoLog(f"The organisation {organisation_id} has no log of epoch {epoch}.")
+    return log
+
+
 def log_name(organisation_id: UUID) -> LogName:
     """Number and origin of the organisation's current log.
 

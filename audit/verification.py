@@ -21,8 +21,8 @@ from audit.canonical import NotCanonical, decode
 from audit.commitments import commitment
 from audit.hashing import Frontier, leaf_hash, split
 from audit.kinds import Kind
-from audit.logs import current_log
-from audit.models import Checkpoint, Content, Log, Position, Record, Verification
+from audit.logs import current_log, log_of_epoch
+from audit.models import Checkpoint, Content, Log, Position, Record, RecordIndex, Verification
 from audit.reading import opened
 from audit.signer import SignerUnavailable, signer
 from orgs.roles import Permission
@@ -85,10 +85,19 @@ class _Walk:
             self.problems.append(message)
 
 
-def verify_log(organisation_id: UUID, progress: Callable[[int, int], None] | None = None) -> Report:
-    """Verify the organisation's current log; *progress* is told (done, all) now and then."""
-    log = current_log(organisation_id)
-    walk = _Walk(log)
+def verify_log(
+    organisation_id: UUID,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    epoch: int | None = None,
+) -> Report:
+    """Verify the organisation's current log, or that of an earlier *epoch*.
+
+    *progress* is told (done, all) now and then. Raises :class:`audit.logs.NoLog`.
+    """
+    current = current_log(organisation_id)
+    log = current if epoch is None else log_of_epoch(organisation_id, epoch)
+    walk = _Walk(log, excused=_excused_later(log))
     checkpoints = _Checkpoints(walk)
     for row in Position.objects.filter(log_number=log.number).order_by("first").iterator(200):
         if row.first != walk.frontier.size:
@@ -101,9 +110,13 @@ def verify_log(organisation_id: UUID, progress: Callable[[int, int], None] | Non
     checkpoints.finish()
     _check_writers(walk)
     _check_missing(walk)
-    anchors = verify_anchors(organisation_id)
+    anchors = verify_anchors(organisation_id, log)
     if log.epoch > 1:
         checkpoints.not_checked.append(f"The {log.epoch - 1} epochs before this one.")
+    if log.epoch < current.epoch:
+        checkpoints.not_checked.append(
+            "The records of later epochs, which say what of this one was erased: verify them too."
+        )
     for problem in anchors.problems:
         walk.problem(problem)
     return Report(
@@ -203,6 +216,17 @@ def excuses(record: dict[str, Any]) -> set[tuple[str, str]]:
         for entry in record["body"].get("lexcustis.erased", [])
         for slot in entry["slots"]
     }
+
+
+def _excused_later(log: Log) -> set[tuple[str, str]]:
+    """What the records of later epochs say was erased: texts of this one go with theirs."""
+    later = Log.objects.for_organisation(log.organisation_id).filter(epoch__gt=log.epoch)
+    rows = RecordIndex.objects.for_organisation(log.organisation_id).filter(
+        log_number__in=later.values("number"),
+        kind__in=[Kind.CONTENT_ERASED, Kind.CONTENT_EXPIRED],
+    )
+    records = Record.objects.filter(pk__in=rows.values("pk"))
+    return {excuse for record in records for excuse in excuses(decode(bytes(record.bytes)))}
 
 
 def _check_content(walk: _Walk, position: int, row: Any, promised: dict[str, Any]) -> None:
