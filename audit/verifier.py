@@ -1071,9 +1071,11 @@ def _check_manifest(bundle: Bundle, key: Key, result: Result) -> None:
         _check_member(bundle, name, entry)
         if entry.get("followed_by") == "seal":
             result.not_checked.append(f"the seal at the end of {name}: ask a PDF reader or pdfsig")
-    added = names - set(files) - {"MANIFEST.json", "MANIFEST.json.sig"}
+    added = names - set(files) - {"MANIFEST.json", "MANIFEST.json.sig", "SHA256SUMS"}
     if added:
         raise Tampered(f"{min(added)} is in the bundle, but not in MANIFEST.json.")
+    if "SHA256SUMS" in names:
+        _check_sums(bundle, names, files)
     result.checks.append(f"{len(files)} files are those that MANIFEST.json names")
     if "MANIFEST.json.sig" not in names:
         result.not_checked.append("MANIFEST.json itself: it is not signed")
@@ -1084,6 +1086,19 @@ def _check_manifest(bundle: Bundle, key: Key, result: Result) -> None:
     if not key.signed(text, signatures):
         raise Tampered(f"MANIFEST.json is not signed by {key.name}.")
     result.checks.append(f"MANIFEST.json is signed by {key.name}")
+
+
+def _check_sums(bundle: Bundle, names: set[str], files: dict[str, Any]) -> None:
+    """SHA256SUMS is for readers with other tools: it must tell them the same."""
+    lines = bundle.text("SHA256SUMS").splitlines()
+    told = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    for name in sorted(names - {"SHA256SUMS"}):
+        entry = files.get(name, {})
+        if "sha256" not in entry or "followed_by" in entry:
+            with bundle.open(name) as file:
+                entry = {"sha256": hashlib.sha256(file.read()).hexdigest()}
+        if told.get(name) != entry["sha256"]:
+            raise Tampered(f"SHA256SUMS does not name {name} as it is.")
 
 
 def _check_member(bundle: Bundle, name: str, entry: dict[str, Any]) -> None:

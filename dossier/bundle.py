@@ -100,6 +100,7 @@ def build(dossier: Dossier, folder: Path, renderer: Renderer, report: Reporter) 
         name = member_name("README.txt", language, dossier.language)
         (contents / name).write_text(readme(material, language), encoding="utf-8", newline="\n")
     manifest_sha256 = _write_manifest(material, contents, unsealed)
+    _write_checksums(contents)
     path = folder / f"{file_name(material)}.zip"
     _pack(contents, path)
     report("publishing", 95)
@@ -275,6 +276,14 @@ def _write_manifest(
         signer().sign_manifest(digest.digest()), encoding="utf-8", newline="\n"
     )
     return digest.hexdigest()
+
+
+def _write_checksums(contents: Path) -> None:
+    """SHA256SUMS: every other member as it is, for ``sha256sum --check``."""
+    lines = [
+        f"{_sha256(path)}  {path.relative_to(contents).as_posix()}\n" for path in _members(contents)
+    ]
+    (contents / "SHA256SUMS").write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
 # -- The zip ---------------------------------------------------------------------------------------

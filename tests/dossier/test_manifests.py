@@ -104,7 +104,7 @@ def test_the_manifest_of_members_names_each_with_its_hash(cast: Cast, tmp_path: 
     call(cast.max, NOON)
     found = members(cast, Kind.ART53, tmp_path)
     listed = {row["path"]: row for row in found["MANIFEST.json"]["files"]}
-    assert set(listed) == set(found) - {"MANIFEST.json", "MANIFEST.json.sig"}
+    assert set(listed) == set(found) - {"MANIFEST.json", "MANIFEST.json.sig", "SHA256SUMS"}
     pdf = found["dossier.pdf"]
     assert listed["dossier.pdf"]["sha256"] == hashlib.sha256(pdf).hexdigest()
     assert listed["dossier.pdf"]["bytes"] == len(pdf)
