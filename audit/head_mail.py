@@ -47,7 +47,7 @@ def mail_heads_due() -> int:
 def mail_head(organisation: Organisation, month: date) -> bool:
     """Mail the newest head to the organisation's officers, unless that month's went out already."""
     checkpoint = latest(organisation.pk)
-    addresses = _addresses(organisation.pk)
+    addresses = officer_addresses(organisation.pk)
     if checkpoint is None or not addresses or not _claim(organisation.pk, month):
         return False
     context = {
@@ -86,7 +86,8 @@ def _claim(organisation_id: UUID, month: date) -> bool:
     return mine.update(claimed_at=now) == 1
 
 
-def _addresses(organisation_id: UUID) -> list[str]:
+def officer_addresses(organisation_id: UUID) -> list[str]:
+    """The addresses of the organisation's compliance officers and auditors."""
     members = Membership.objects.for_organisation(organisation_id).filter(
         role__in=RECIPIENTS, user__is_active=True
     )

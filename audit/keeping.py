@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import structlog
 from django.db import connection, transaction
 from django.utils import timezone
 
+from audit.key_history import announce_keys
 from audit.kinds import Kind
 from audit.ledger import Draft, append
 from audit.models import Log, RecordIndex
+from audit.signer import SignerUnavailable
 from orgs.changes import SYSTEM
+
+logger = structlog.get_logger(__name__)
 
 # A log in which nothing happens says so each hour, so that a tail that was cut off shows.
 HEARTBEAT_EVERY = timedelta(hours=1)
@@ -40,6 +45,15 @@ def beat_hearts() -> int:
                 body = {"lexcustis.heartbeat.seconds": seconds}
                 append(Draft(log.organisation_id, Kind.LOG_HEARTBEAT, SYSTEM, body))
     return len(idle)
+
+
+def announce_new_keys() -> int:
+    """Record in every log, and mail, that the signer has other keys; return how many records."""
+    try:
+        return announce_keys()
+    except (SignerUnavailable, OSError) as error:
+        logger.warning("keys.not_announced", error=str(error))
+        return 0
 
 
 def _claimed(log: Log, due: datetime) -> bool:

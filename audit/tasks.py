@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from audit.keeping import beat_hearts, make_partitions
+from audit.keeping import announce_new_keys, beat_hearts, make_partitions
 from audit.retention import prune
 
 
 @shared_task(ignore_result=True)  # type: ignore[untyped-decorator,unused-ignore]
 def keep_ledger() -> None:
-    """Make partitions ahead of time, let idle logs show that they live, let content expire."""
+    """Make partitions, let idle logs show that they live, announce keys, let content expire."""
     make_partitions()
     beat_hearts()
+    announce_new_keys()
     prune()

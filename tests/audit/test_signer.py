@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.core import mail
+from django.core.mail import EmailMessage
 
 from audit import notes
 from audit.checkpoints import latest
 from audit.hashing import EMPTY_ROOT, leaf_hash
+from audit.keeping import announce_new_keys
 from audit.key_history import announce_keys
 from audit.ledger import commit_blocking
 from audit.models import RecordIndex
@@ -21,6 +24,7 @@ from audit.remote_signer import RemoteSigner, SignerServer
 from audit.signer import LocalSigner, Refusal, Request, SignerUnavailable
 from audit.verification import verify_log
 from audit.verifier import Key, split_note
+from orgs.tenancy import Tenant
 from tests.audit.test_sealing import seal
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast
@@ -29,6 +33,13 @@ from tests.cast import Cast
 @pytest.fixture
 def local(tmp_path: Path) -> LocalSigner:
     return LocalSigner(tmp_path / "store", create_key=True)
+
+
+def mails_to(tenant: Tenant) -> list[str]:
+    """What this person was told of keys."""
+    sent: list[EmailMessage] = getattr(mail, "outbox", [])
+    mine = [it for it in sent if it.to == [tenant.user.email] and "verification key" in it.subject]
+    return [str(it.body) for it in mine]
 
 
 @pytest.fixture
@@ -98,13 +109,14 @@ def test_a_replaced_key_is_announced_in_the_log_and_old_heads_stay_valid(
         monkeypatch.setattr(f"audit.{module}.signer", lambda: local)
     commit_blocking(a_draft(cast))
     seal()
-    announce_keys()
+    announce_new_keys()
+    assert mails_to(cast.olivia) == []  # nothing changed for anybody: the log is told, no person
     local.new_key()
-    announce_keys()
+    announce_new_keys()
     commit_blocking(a_draft(cast))
     seal()
     local.retire_old_keys()
-    announce_keys()
+    announce_new_keys()
     assert announce_keys() == 0
     seal()
     said = [
@@ -115,7 +127,19 @@ def test_a_replaced_key_is_announced_in_the_log_and_old_heads_stay_valid(
     ]
     new, old = local.verification_keys()
     assert said == [old, new, old]
+    added, retired = mails_to(cast.olivia)
+    assert f"signed with:\n\n    {new}" in added
+    assert f"checked with it:\n\n    {old}" in retired
+    assert mails_to(cast.audrey) == [added, retired]
+    assert mails_to(cast.max) == []
     assert verify_log(cast.organisation.pk).valid
     checkpoint = latest(cast.organisation.pk)
     assert checkpoint is not None
     assert notes.verify(checkpoint.note, new)
+
+
+def test_a_signer_that_is_away_announces_nothing_and_stops_nobody(
+    database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audit.key_history.signer", lambda: RemoteSigner(tmp_path / "nobody"))
+    assert announce_new_keys() == 0
