@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from django.utils import timezone
 from audit.ledger import Link, Receipt, Text
 from llm.models import Inference
 from llm.providers.base import ChatMessage, ChatOptions, ToolCall, Usage
+from llm.strategies import Hint
 from orgs.identifiers import uuid7
 from orgs.tenancy import Tenant
 
@@ -37,11 +38,15 @@ class Refused(Exception):
         status: int = 403,
         provider_name: str = "",
         region: str = "",
+        retry_after: float | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.status = status
+        self.retry_after = retry_after
+        self.details = dict(details or {})
         # The provider that was refused, where one was: the log says what did not get a byte.
         self.provider_name = provider_name
         self.region = region
@@ -101,6 +106,7 @@ class Asked:
     options: ChatOptions
     provider_id: UUID | None = None
     model: str | None = None
+    hint: Hint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +126,30 @@ class Call:
     system_id: UUID | None = None  # the AI system of the organisation's register
     operation: str = "chat"  # as OpenTelemetry names it: "chat" or "embeddings"
     attributes: Mapping[str, Any] = field(default_factory=dict)  # more for the request's record
+    attempt: int = 1
+    first_id: UUID | None = None  # of the first attempt, in those after it
+    previous_id: UUID | None = None
+    failed_with: str = ""  # the code of the error that made the attempt before fail
     id: UUID = field(default_factory=uuid7)
     at: datetime = field(default_factory=timezone.now)
+
+    def again(self, route: Route, *, failed_with: str) -> Call:
+        """The next attempt: a call of its own, whose question the first attempt has recorded."""
+        asked = replace(self.asked, options=replace(self.asked.options, model=route.model))
+        return replace(
+            self,
+            id=uuid7(),
+            at=timezone.now(),
+            asked=asked,
+            route=route,
+            refusal=None,
+            content={},
+            passed_budgets=(),
+            attempt=self.attempt + 1,
+            first_id=self.first_id or self.id,
+            previous_id=self.id,
+            failed_with=failed_with,
+        )
 
     @property
     def model(self) -> str:
@@ -130,6 +158,12 @@ class Call:
             return self.route.model
         asked = self.asked.model or ""
         return asked if _NAME.fullmatch(asked) else ""
+
+    @property
+    def asked_model(self) -> str:
+        """The model that the caller named, where another one is asked: the log keeps both."""
+        asked = self.asked.model or ""
+        return asked if asked != self.model and _NAME.fullmatch(asked) else ""
 
     @property
     def region(self) -> str:

@@ -92,6 +92,7 @@ def with_record(pump: Pump, answer: dict[str, Any]) -> JsonResponse:
 def _name_record(response: HttpResponseBase, pump: Pump) -> None:
     """Say in headers what every answer is and where its record stands."""
     response[AI_MARK] = "true"
+    response["Lexcustis-Attempts"] = str(pump.call.attempt)
     if pump.requested is not None:
         response["Lexcustis-Record"] = pump.requested.header
 
@@ -133,6 +134,7 @@ def started(pump: Pump) -> dict[str, Any]:
         "provider": call.provider_label,
         "model": (pump.stream.model if pump.stream else "") or call.model,
         "region": call.region,
+        "attempt": call.attempt,
     }
 
 

@@ -245,7 +245,7 @@ class Inference(TenantModel):
         Conversation, models.SET_NULL, null=True, blank=True, related_name="inferences"
     )
     # One question may take several calls: the first one's id stands in those after it.
-    attempt = models.PositiveSmallIntegerField(_("attempt"), default=1, db_default=1)
+    attempt = models.PositiveSmallIntegerField(_("attempt"), default=1)
     attempt_of = models.UUIDField(_("attempt of"), null=True, blank=True)
     provider_settings = models.ForeignKey(
         ProviderSettings, models.SET_NULL, null=True, blank=True, related_name="+"

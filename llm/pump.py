@@ -7,6 +7,7 @@ that shuts down ends it as interrupted. However it ends, the ending is recorded 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from functools import cache, partial
 
@@ -15,7 +16,8 @@ from asgiref.sync import sync_to_async
 
 from audit import ledger
 from audit.ledger import LedgerUnavailable, Receipt
-from llm import records, rows
+from llm import attempts, records, rows, switches
+from llm.attempts import Attempts
 from llm.calls import Call, CallFailed, Ended, Outcome, Refused, State
 from llm.channel import Channel, ReaderGone
 from llm.leases import held
@@ -32,6 +34,8 @@ MAX_SECONDS = 600.0
 DEFAULT_IDLE_SECONDS = 60.0
 # A client that takes nothing for so long has gone.
 READER_PATIENCE_SECONDS = 60.0
+# An answer that was accepted has begun after this, also where its first word takes longer.
+GRACE_SECONDS = 0.5
 # Pauses before an ending that could not be recorded is tried again, while the lease is renewed.
 # After the last one the sweep records the call as interrupted.
 RETRIES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
@@ -49,7 +53,10 @@ async def interrupt_all(*, seconds: float) -> None:
 
 
 class Pump:
-    """One call under way. Make it inside a running event loop: it starts at once."""
+    """One question under way. Make it inside a running event loop: it starts at once.
+
+    ``call`` is the attempt that runs, or the last one; each has records of its own.
+    """
 
     def __init__(self, call: Call) -> None:
         self.call = call
@@ -61,13 +68,18 @@ class Pump:
         self._is_open = False
         self._is_stopped = False
         self._is_calling = False
+        self._halted: Refused | None = None
+        self._told: Call | None = None
         self._began = time.monotonic()
         self._first_token: float | None = None
         self.loop = asyncio.get_running_loop()
+        self._leaving = asyncio.Event()
+        self._attempts = Attempts(self.loop.time())
         self._begun: asyncio.Future[None] = self.loop.create_future()
         self._task = asyncio.create_task(self._run(), name=f"inference {call.id}")
         self._task.add_done_callback(lambda _: _running.discard(self))
         _running.add(self)
+        switches.watch(lambda: [pump for pump in _running if pump.loop is self.loop])
         _load_prices_once()
 
     async def begun(self) -> None:
@@ -97,21 +109,32 @@ class Pump:
     def stop(self) -> None:
         """The client has gone: close the call upstream now. Nothing happens when it is over."""
         self._is_stopped = True
-        if self._is_calling:
-            self._task.cancel()
+        self._leave()
+
+    def halt(self, reason: Refused) -> None:
+        """The organisation's rules have changed meanwhile: close the call upstream now."""
+        if self._halted is None and not self._is_stopped:
+            self._halted = reason
+            self._leave()
 
     def interrupt(self) -> asyncio.Task[None]:
         """The server goes down: end the call; the task returned ends when that is recorded."""
+        self._leave()
+        return self._task
+
+    def _leave(self) -> None:
+        self._leaving.set()
         if self._is_calling:
             self._task.cancel()
-        return self._task
 
     def failure(self) -> CallFailed | None:
         """Why there is no whole answer; None where there is one, or where the client left."""
         if self.ended is None:
             return _failed(self.call, LedgerUnavailable(), self.requested)
         outcome = self.ended.outcome
-        if outcome.state in {State.COMPLETED, State.STOPPED}:
+        if outcome.state == State.COMPLETED:
+            return None
+        if outcome.state == State.STOPPED and outcome.error is None:
             return None
         return _failed(self.call, outcome.error, self.requested)
 
@@ -120,10 +143,14 @@ class Pump:
     async def _run(self) -> None:
         failure: Exception | None = None
         try:
-            self.requested = await self._record_request()
-            with held(self.call.id):
-                outcome = await self._call_provider()
-                self.ended = await self._record_ending(outcome)
+            following: Call | None = self.call
+            while following is not None:
+                self._begin(following)
+                self.requested = await self._record_request()
+                with held(self.call.id):
+                    outcome = await self._call_provider()
+                    self.ended = await self._record_ending(outcome)
+                following = await self._following(outcome)
         except (LedgerUnavailable, rows.AlreadyEnded) as error:
             failure = _failed(self.call, error, self.requested)
         except Exception as error:
@@ -135,6 +162,50 @@ class Pump:
                 self._begun.set_exception(failure)
                 self._begun.exception()  # nobody may be listening any more, and that is no error
             self.channel.close()
+        await self._tell_breaker()
+
+    def _begin(self, call: Call) -> None:
+        """Begin an attempt: nothing of the one before is left."""
+        self.call = call
+        self.stream = self.ended = self._silence = self._first_token = None
+        self._is_open = False
+        self._began = time.monotonic()
+        self._attempts.note(call)
+
+    async def _following(self, outcome: Outcome) -> Call | None:
+        """The next attempt, where this one failed before its first token; waits as needed."""
+        if outcome.state != State.FAILED or self._begun.done():
+            return None
+        await self._tell_breaker()
+        now = self.loop.time()
+        for pause in self._attempts.ways(self.call, outcome.error, now=now):
+            if pause is not None:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._leaving.wait()
+            if self._leaving.is_set():
+                return None
+            found = await sync_to_async(attempts.following, thread_sensitive=False)(
+                self.call,
+                self._attempts,
+                is_again=pause is not None,
+                failed_with=outcome.error_code,
+            )
+            if found is not None:
+                return found
+        return None
+
+    async def _tell_breaker(self) -> None:
+        """Once for each attempt, and only where it changes anything."""
+        ended, call = self.ended, self.call
+        if (
+            ended is None
+            or self._told is call
+            or not attempts.must_tell_breaker(call, ended.outcome)
+        ):
+            return
+        self._told = call
+        await sync_to_async(attempts.tell_breaker, thread_sensitive=False)(call, ended.outcome)
 
     async def _record_request(self) -> Receipt:
         """Nothing leaves before this returns (promise P1)."""
@@ -158,6 +229,8 @@ class Pump:
             _uncancel()
             if self._is_stopped:
                 state = State.STOPPED
+            elif self._halted is not None:
+                state, error = State.STOPPED, self._halted
             elif self._silence is not None and self._silence.is_broken:
                 state, error = State.FAILED, self._silence.error()
             else:
@@ -191,24 +264,36 @@ class Pump:
             raise call.refusal
         if self._is_stopped:
             raise ReaderGone
+        if self._halted is not None:
+            raise self._halted
         assert call.route is not None
         provider = call.route.provider
         events = provider.stream_events(call.asked.messages, call.asked.options)
         self._silence = Silence(events, _patience_with(provider))
         self.stream = stream = ChatStream(self._silence.events())
         self._is_calling = True
+        grace: asyncio.TimerHandle | None = None
         try:
             async with asyncio.timeout(MAX_SECONDS):
                 await stream.open()
                 self._is_open = True
-                self._begun.set_result(None)
+                grace = self.loop.call_later(GRACE_SECONDS, self._answer)
                 async for text in stream:
                     if self._first_token is None:
                         self._first_token = time.monotonic()
+                        self._answer()
                     await self.channel.put(text, patience=READER_PATIENCE_SECONDS)
+                self._answer()
         finally:
+            if grace is not None:
+                grace.cancel()
             self._is_calling = False
             await stream.aclose()
+
+    def _answer(self) -> None:
+        """From here on this attempt is the answer: nothing takes its place any more."""
+        if not self._begun.done():
+            self._begun.set_result(None)
 
     async def _record_ending(self, outcome: Outcome) -> Ended:
         """Record the ending, exactly once (promise P3), however long the ledger is away."""
@@ -260,7 +345,13 @@ def _failed(call: Call, error: Exception | None, requested: Receipt | None) -> C
         }
     match error:
         case Refused():
-            return CallFailed(error.code, error.message, status=error.status, details=details)
+            return CallFailed(
+                error.code,
+                error.message,
+                status=error.status,
+                retry_after=error.retry_after,
+                details=details | error.details,
+            )
         case ProviderError():
             return CallFailed(
                 error.code,

@@ -39,7 +39,10 @@ def requested(call: Call) -> Draft:
             "gen_ai.request.seed": options.seed,
             "lexcustis.interface": call.interface,
             "lexcustis.system.id": str(call.system_id) if call.system_id else None,
-            "lexcustis.attempt": 1,
+            "lexcustis.asked.model": call.asked_model,
+            "lexcustis.asked.provider.settings_id": _asked_provider(call),
+            "lexcustis.attempt": call.attempt,
+            "lexcustis.attempt.reason": call.failed_with,
             "lexcustis.role": call.tenant.role.value,
             "lexcustis.budget.passed": [str(budget) for budget in call.passed_budgets] or None,
         }
@@ -53,7 +56,7 @@ def requested(call: Call) -> Draft:
         call.tenant.actor,
         _without_none(body),
         content=call.content,
-        links=call.links,
+        links=[*call.links, *_attempt_links(call)],
         at=call.at,
         id=call.id,
     )
@@ -113,6 +116,19 @@ def interrupted(inference: Inference) -> Receipt:
             links=[Link(inference.pk, "request")],
         )
     )
+
+
+def _attempt_links(call: Call) -> list[Link]:
+    """The first attempt, whose record holds the question, and the one before this."""
+    if call.first_id is None or call.previous_id is None:
+        return []
+    return [Link(call.first_id, "attempt_of"), Link(call.previous_id, "previous")]
+
+
+def _asked_provider(call: Call) -> str | None:
+    """The provider that was asked for, where another one answers."""
+    asked, found = call.asked.provider_id, call.route.settings_id if call.route else None
+    return str(asked) if asked is not None and found != asked else None
 
 
 def _base(call: Call) -> dict[str, Any]:

@@ -7,57 +7,57 @@ silently (promise P8).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Avg
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from llm.breaker import Breaker
-from llm.models import Inference, ProviderSettings
+from llm import candidates as reading
+from llm.breaker import Breaker, rests
+from llm.candidates import (
+    EU_MEMBER_STATES,
+    Candidate,
+    NoRoute,
+    Offer,
+    default_configuration,
+    region_forbidden,
+    region_is_allowed,
+)
+from llm.models import CallRules, Inference
 from llm.provider_settings import configuration_of
 from llm.providers import registry
-from llm.providers.addresses import UnsafeAddress, allowed_networks
+from llm.providers.addresses import UnsafeAddress
 from llm.providers.base import BaseLLMProvider
-from llm.providers.configuration import Configuration
 from llm.shared_state import shared_store
 from llm.strategies import Contender, Hint, Strategy, ranked
 from orgs.models import Organisation
-from orgs.prepared_queries import PreparedQuery
 from orgs.tenancy import Tenant
 
-# ISO 3166-1 codes of the member states: whoever allows the EU allows each of them.
-EU_MEMBER_STATES = frozenset(
-    {
-        *("AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU"),
-        *("IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK"),
-    }
-)
+__all__ = [
+    "EU_MEMBER_STATES",
+    "NoRoute",
+    "ProviderChoice",
+    "Route",
+    "Stop",
+    "breaker_of",
+    "choices",
+    "default_configuration",
+    "get_llm_provider",
+    "made",
+    "region_is_allowed",
+    "route",
+    "routes",
+    "stops",
+]
 
 # Turns of round robin are forgotten after a day; then it begins with the first again.
 ROUND_ROBIN_SECONDS = 86_400.0
 SPEED_PERIOD = timedelta(days=1)
-
-
-class NoRoute(Exception):
-    """No provider may answer. ``code`` is for programs, ``message`` for people.
-
-    ``provider_name`` and ``region`` are those of the provider that was refused, where one was.
-    """
-
-    def __init__(
-        self, code: str, message: str, *, provider_name: str = "", region: str = ""
-    ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.provider_name = provider_name
-        self.region = region
+Fallback = CallRules.Fallback
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,39 +90,27 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
-    """A provider that could answer: an organisation's row or the instance's default."""
+class Stop:
+    """One place to try: a provider and one of its models."""
 
-    row: ProviderSettings | None
-    name: str
-    vendor: str
-    region: str
-    models: list[str]
-    problem: str = ""
+    candidate: Candidate
+    model: str
 
     @property
-    def id(self) -> UUID | None:
-        return self.row.pk if self.row is not None else None
-
-    def is_allowed(self, organisation: Organisation) -> bool:
-        return not self.problem and region_is_allowed(self.region, organisation.allowed_regions)
-
-    def reason(self, organisation: Organisation) -> str:
-        if self.problem:
-            return self.problem
-        if not self.is_allowed(organisation):
-            return _forbidden(self, organisation)
-        return ""
+    def key(self) -> tuple[UUID | None, str]:
+        """What tells two places apart, as a route has it too."""
+        return self.candidate.id, self.model
 
 
 def choices(tenant: Tenant) -> list[ProviderChoice]:
     """The providers that the organisation has enabled, the default first."""
     organisation = tenant.organisation
-    offered = []
+    found = []
     default_is_open = True
-    for candidate in _candidates(organisation):
+    for candidate in reading.offered(tenant).candidates:
         allowed = candidate.is_allowed(organisation)
-        offered.append(
+        models = candidate.models or candidate.closed_models
+        found.append(
             ProviderChoice(
                 id=candidate.id,
                 name=candidate.name,
@@ -130,22 +118,27 @@ def choices(tenant: Tenant) -> list[ProviderChoice]:
                 region=candidate.region,
                 allowed=allowed,
                 reason=candidate.reason(organisation),
-                models=candidate.models,
-                default_model=candidate.models[0] if candidate.models else "",
+                models=models,
+                default_model=models[0] if models else "",
                 is_default=allowed and default_is_open,
             )
         )
         default_is_open = default_is_open and not allowed
-    return offered
+    return found
 
 
 def route(tenant: Tenant, *, settings_id: UUID | None = None, model: str | None = None) -> Route:
     """The provider that answers, chosen by id, else by model, else the default.
 
     Raises :class:`NoRoute` with the code ``provider_unknown``, ``provider_disabled``,
-    ``region_forbidden``, ``model_not_offered``, ``provider_misconfigured`` or ``no_provider``.
+    ``region_forbidden``, ``model_not_offered``, ``not_open_to_you``, ``provider_misconfigured``
+    or ``no_provider``.
     """
-    return _route(tenant.organisation, settings_id=settings_id, model=model)
+    if settings_id is not None:
+        offer = reading.offered_by(tenant, settings_id)
+    else:
+        offer = reading.offered(tenant)
+    return made(tenant.organisation, _default_of(tenant.organisation, offer.candidates, model))
 
 
 def routes(
@@ -164,60 +157,134 @@ def routes(
     """
     organisation = tenant.organisation
     if chain:
-        candidates = [_named(organisation, settings_id) for settings_id in chain]
+        found = [one for id_ in chain for one in reading.offered_by(tenant, id_).candidates]
     else:
-        candidates = list(_candidates(organisation))
-    able = [
-        candidate
-        for candidate in candidates
-        if candidate.is_allowed(organisation) and (model is None or model in candidate.models)
-    ]
+        found = reading.offered(tenant).candidates
+    able = [Stop(c, model or c.models[0]) for c in _able(organisation, found, model)]
     if not able:  # the same words as for one: which rule stands in the way
-        first = candidates[0].id if chain else None
-        return [_route(organisation, settings_id=first, model=model)]
+        stop = _default_of(organisation, found[:1] if chain else found, model)
+        return [made(organisation, stop)]
     if not chain:
-        able = _ordered(organisation, able, model, strategy, hint)
-    able.sort(key=lambda candidate: _breaker(candidate, model).is_resting())
-    found: list[Route] = []
+        able = _ordered(organisation, able, strategy, hint)
+    resting = rests([identity(organisation, stop.key) for stop in able])
+    able = [
+        stop for stop, _rest in sorted(zip(able, resting, strict=True), key=lambda p: p[1].is_on)
+    ]
+    done: list[Route] = []
     refused: NoRoute | None = None
-    for candidate in able:
+    for stop in able:
         try:
-            found.append(_made(organisation, candidate, model or candidate.models[0]))
+            done.append(made(organisation, stop))
         except NoRoute as error:  # this model runs elsewhere, or its address may not be called
             refused = refused or error
-    if not found and refused is not None:
+    if not done and refused is not None:
         raise refused
-    return found
+    return done
 
 
-def breaker_of(found: Route) -> Breaker:
-    """The circuit breaker to ask before, and to tell after, a call by *found*."""
-    return Breaker(f"{found.settings_id or 'default'}:{found.model}")
+def stops(
+    tenant: Tenant,
+    offer: Offer,
+    *,
+    settings_id: UUID | None = None,
+    model: str | None = None,
+    hint: Hint | None = None,
+    also_others: bool = True,
+) -> list[Stop]:
+    """Where a call may go, in the order to try, by the organisation's rules.
+
+    What was asked for comes first; what may replace it (``also_others``) is what the rules on
+    fallback allow. Raises :class:`NoRoute` where what was asked for is not allowed: that is
+    refused, never replaced.
+    """
+    organisation, rules = tenant.organisation, offer.rules
+    named = [c for c in offer.candidates if c.id == settings_id] if settings_id else []
+    able = _able(organisation, offer.candidates, None)
+    if settings_id:
+        first = [_default_of(organisation, named, model)]
+    elif model is not None:
+        first = [Stop(c, model) for c in able if model in c.models]
+        first = first or [_default_of(organisation, offer.candidates, model)]
+        first = _ordered(organisation, first, Strategy(rules.strategy), hint)
+    else:
+        first = _unasked(organisation, offer, able, hint)
+        first = first or [_default_of(organisation, offer.candidates, None)]
+    if not also_others or rules.fallback == Fallback.NEVER:
+        return first[:1]
+    others = [Stop(c, first[0].model) for c in able if first[0].model in c.models]
+    if rules.fallback == Fallback.ANY:
+        others += [Stop(c, c.models[0]) for c in able]
+    elif not rules.chain or settings_id or model:
+        first = [stop for stop in first if stop.model == first[0].model]
+    unique: dict[tuple[UUID | None, str], Stop] = {}
+    for stop in [*first, *others]:
+        unique.setdefault(stop.key, stop)
+    return list(unique.values())
+
+
+def made(organisation: Organisation, stop: Stop) -> Route:
+    """The route to a place: its adapter is made, and nothing is sent. Raises :class:`NoRoute`."""
+    candidate = stop.candidate
+    configuration = (
+        configuration_of(candidate.row) if candidate.row is not None else default_configuration()
+    )
+    configuration = configuration.with_model(stop.model)
+    # A vendor may run single models elsewhere, so the chosen one is judged again.
+    region = registry.region(configuration)
+    if not region_is_allowed(region, organisation.allowed_regions):
+        raise region_forbidden(candidate, organisation, region)
+    try:
+        provider = registry.build(configuration)
+    except UnsafeAddress as error:
+        raise NoRoute("provider_misconfigured", str(error)) from error
+    return Route(provider, candidate.id, candidate.name, stop.model, provider.data_region)
+
+
+def identity(organisation: Organisation, key: tuple[UUID | None, str]) -> str:
+    """The name under which failures of a place are counted: never together with others' calls."""
+    settings_id, model = key
+    return f"{settings_id or f'default:{organisation.pk}'}:{model}"
+
+
+def breaker_of(organisation: Organisation, found: Route) -> Breaker:
+    """The circuit breaker to tell of a call by *found*."""
+    return Breaker(identity(organisation, (found.settings_id, found.model)))
 
 
 def get_llm_provider(organisation: Organisation) -> BaseLLMProvider:
     """The organisation's default provider, else the instance's. Raises :class:`NoRoute`."""
-    return _route(organisation, settings_id=None, model=None).provider
+    candidates = reading.offered_to_all(organisation).candidates
+    return made(organisation, _default_of(organisation, candidates, None)).provider
 
 
-def region_is_allowed(region: str, allowed: list[str]) -> bool:
-    """Whether a policy lets text go to *region*.
+def _able(
+    organisation: Organisation, candidates: Collection[Candidate], model: str | None
+) -> list[Candidate]:
+    return [
+        candidate
+        for candidate in candidates
+        if candidate.is_allowed(organisation) and (model is None or model in candidate.models)
+    ]
 
-    A member state is in the EU, but "EU" is not in any one member state. An unknown region is
-    allowed only where the policy says "unknown".
-    """
-    return region in allowed or (region in EU_MEMBER_STATES and "EU" in allowed)
 
-
-def _route(organisation: Organisation, *, settings_id: UUID | None, model: str | None) -> Route:
-    if settings_id is not None:
-        candidate = _named(organisation, settings_id)
-    else:
-        candidate = _default(organisation, model)
+def _default_of(
+    organisation: Organisation, candidates: Sequence[Candidate], model: str | None
+) -> Stop:
+    """The first that is allowed, else why the first is not."""
+    if not candidates:
+        raise NoRoute(
+            "no_provider",
+            _("Your organisation has no provider yet. An administrator can add one."),
+        )
+    if model is not None:
+        candidates = [c for c in candidates if model in c.models] or candidates
+    candidate = next((c for c in candidates if c.is_allowed(organisation)), candidates[0])
     if candidate.problem:
         raise NoRoute("provider_misconfigured", candidate.problem)
-    if not candidate.is_allowed(organisation):
-        raise _region_forbidden(candidate, organisation, candidate.region)
+    if not region_is_allowed(candidate.region, organisation.allowed_regions):
+        raise region_forbidden(candidate, organisation, candidate.region)
+    if not candidate.models or model in candidate.closed_models:
+        raise _not_open(candidate, model)
     model = model or candidate.models[0]
     if model not in candidate.models:
         raise NoRoute(
@@ -225,48 +292,51 @@ def _route(organisation: Organisation, *, settings_id: UUID | None, model: str |
             _("“%(model)s” is not among the models that your organisation offers at %(name)s.")
             % {"model": model[:200], "name": candidate.name},
         )
-    return _made(organisation, candidate, model)
+    return Stop(candidate, model)
 
 
-def _made(organisation: Organisation, candidate: _Candidate, model: str) -> Route:
-    configuration = (
-        configuration_of(candidate.row) if candidate.row is not None else default_configuration()
+def _not_open(candidate: Candidate, model: str | None) -> NoRoute:
+    what = f"{candidate.name} · {model}" if candidate.models and model else candidate.name
+    return NoRoute(
+        "not_open_to_you",
+        _("%(name)s is not open to you. Whoever manages providers can open it.") % {"name": what},
+        provider_name=registry.vendor(candidate.vendor).provider_name,
+        region=candidate.region,
     )
-    configuration = configuration.with_model(model)
-    # A vendor may run single models elsewhere, so the chosen one is judged again.
-    region = registry.region(configuration)
-    if not region_is_allowed(region, organisation.allowed_regions):
-        raise _region_forbidden(candidate, organisation, region)
-    try:
-        provider = registry.build(configuration)
-    except UnsafeAddress as error:
-        raise NoRoute("provider_misconfigured", str(error)) from error
-    return Route(provider, candidate.id, candidate.name, model, provider.data_region)
+
+
+def _unasked(
+    organisation: Organisation, offer: Offer, able: list[Candidate], hint: Hint | None
+) -> list[Stop]:
+    """The organisation's own order, where nothing was asked for."""
+    by_id = {candidate.id: Stop(candidate, candidate.models[0]) for candidate in able}
+    in_chain = [by_id[id_] for id_ in offer.rules.chain if id_ in by_id]
+    if in_chain and hint is None:
+        return in_chain
+    return _ordered(organisation, list(by_id.values()), Strategy(offer.rules.strategy), hint)
 
 
 def _ordered(
-    organisation: Organisation,
-    candidates: Sequence[_Candidate],
-    model: str | None,
-    strategy: Strategy,
-    hint: Hint | None,
-) -> list[_Candidate]:
+    organisation: Organisation, found: Sequence[Stop], strategy: Strategy, hint: Hint | None
+) -> list[Stop]:
+    if len(found) < 2:
+        return list(found)
     speeds = _first_token_ms(organisation) if strategy is Strategy.SPEED else {}
     turn = 0
     if strategy is Strategy.ROUND_ROBIN:
         turn = shared_store().count(f"round_robin:{organisation.pk}", ROUND_ROBIN_SECONDS) - 1
-    by_id = {candidate.id: candidate for candidate in candidates}
+    by_id = {stop.candidate.id: stop for stop in found}
     contenders = [
         Contender(
-            candidate.id,
-            registry.vendor(candidate.vendor).provider_name,
-            model or candidate.models[0],
-            candidate.region,
-            priority=candidate.row.priority if candidate.row is not None else 100,
-            first_token_ms=speeds.get(candidate.id) if candidate.id else None,
-            options=candidate.row.options if candidate.row is not None else None,
+            stop.candidate.id,
+            registry.vendor(stop.candidate.vendor).provider_name,
+            stop.model,
+            stop.candidate.region,
+            priority=stop.candidate.row.priority if stop.candidate.row is not None else 100,
+            first_token_ms=speeds.get(stop.candidate.id) if stop.candidate.id else None,
+            options=stop.candidate.row.options if stop.candidate.row is not None else None,
         )
-        for candidate in candidates
+        for stop in found
     ]
     ordered = ranked(contenders, strategy=strategy, hint=hint, turn=turn)
     return [by_id[contender.settings_id] for contender in ordered]
@@ -286,113 +356,3 @@ def _first_token_ms(organisation: Organisation) -> dict[UUID, float]:
         .annotate(Avg("first_token_ms"))
     )
     return {settings_id: float(average) for settings_id, average in measured}
-
-
-def _breaker(candidate: _Candidate, model: str | None) -> Breaker:
-    return Breaker(f"{candidate.id or 'default'}:{model or candidate.models[0]}")
-
-
-def _named(organisation: Organisation, settings_id: UUID) -> _Candidate:
-    row = ProviderSettings.objects.for_organisation(organisation.pk).filter(pk=settings_id).first()
-    if row is None:
-        raise NoRoute("provider_unknown", _("Your organisation has no such provider."))
-    if not row.is_enabled:
-        raise NoRoute(
-            "provider_disabled",
-            _("%(name)s is switched off. An administrator can switch it on.") % {"name": row.name},
-        )
-    return _of_row(row)
-
-
-def _default(organisation: Organisation, model: str | None) -> _Candidate:
-    candidates = list(_candidates(organisation))
-    if not candidates:
-        raise NoRoute(
-            "no_provider",
-            _("Your organisation has no provider yet. An administrator can add one."),
-        )
-    if model is not None:
-        candidates = [c for c in candidates if model in c.models] or candidates
-    allowed = (c for c in candidates if c.is_allowed(organisation))
-    return next(allowed, candidates[0])
-
-
-_enabled = PreparedQuery(
-    lambda organisation_id: (
-        ProviderSettings.objects.for_organisation(organisation_id)
-        .filter(is_enabled=True)
-        .order_by("priority", "name")
-    ),
-    UUID(int=1),
-)
-
-
-def _candidates(organisation: Organisation) -> Iterator[_Candidate]:
-    """The organisation's enabled providers by priority; without any, the instance's default."""
-    rows = _enabled(organisation.pk)
-    yield from map(_of_row, rows)
-    if not rows and settings.DEFAULT_LLM_PROVIDER:
-        configuration = default_configuration()
-        yield _Candidate(
-            None,
-            configuration.name,
-            configuration.vendor.key,
-            registry.region(configuration),
-            [configuration.model],
-        )
-
-
-def _of_row(row: ProviderSettings) -> _Candidate:
-    try:
-        region = registry.region(configuration_of(row, with_key=False))
-    except (registry.UnknownVendor, UnsafeAddress) as error:
-        return _Candidate(row, row.name, row.vendor, "unknown", row.models_offered, str(error))
-    return _Candidate(row, row.name, row.vendor, region, row.models_offered)
-
-
-def default_configuration() -> Configuration:
-    """The instance's default provider, from the environment."""
-    vendor_key, _separator, model = settings.DEFAULT_LLM_PROVIDER.partition(":")
-    try:
-        vendor = registry.vendor(vendor_key)
-    except registry.UnknownVendor as error:
-        raise ImproperlyConfigured(f"DEFAULT_LLM_PROVIDER: {error}") from error
-    if not model:
-        raise ImproperlyConfigured(
-            "DEFAULT_LLM_PROVIDER must be 'vendor:model', such as 'mistral:mistral-large-latest'."
-        )
-    return Configuration(
-        vendor=vendor,
-        identity="default",
-        name=vendor.name,
-        model=model,
-        base_url=settings.DEFAULT_LLM_PROVIDER_URL,
-        key=settings.DEFAULT_LLM_PROVIDER_KEY,
-        declared_region=settings.DEFAULT_LLM_PROVIDER_REGION,
-        networks=allowed_networks(settings.PROVIDER_ALLOWED_NETWORKS),
-        ca_file=settings.PROVIDER_CA_FILE,
-    )
-
-
-def _region_forbidden(candidate: _Candidate, organisation: Organisation, region: str) -> NoRoute:
-    """The refusal, with what the log says of it: which provider, and where it would have been."""
-    return NoRoute(
-        "region_forbidden",
-        _forbidden(candidate, organisation, region),
-        provider_name=registry.vendor(candidate.vendor).provider_name,
-        region=region,
-    )
-
-
-def _forbidden(candidate: _Candidate, organisation: Organisation, region: str = "") -> str:
-    region = region or candidate.region
-    allowed = ", ".join(organisation.allowed_regions) or _("no region")
-    if region == "unknown":
-        return _(
-            "Where %(name)s processes text is not known, and your organisation allows only: "
-            "%(allowed)s. Nothing was sent."
-        ) % {"name": candidate.name, "allowed": allowed}
-    return _(
-        "%(name)s processes text in “%(region)s”, and your organisation allows only: %(allowed)s. "
-        "Nothing was sent."
-    ) % {"name": candidate.name, "region": region, "allowed": allowed}

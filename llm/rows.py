@@ -24,11 +24,15 @@ class AlreadyEnded(Exception):
 def begin(call: Call, receipt: Receipt) -> None:
     """Note that *call* was requested, and its place in a conversation."""
     with in_one_trip(connection):
-        if call.place is not None:
+        if call.place is not None and call.attempt == 1:
             _conversation(call, call.place)
         insert_rows([_inference(call, receipt)])
-        if call.place is not None:
+        if call.place is not None and call.attempt == 1:
             insert_rows(_messages(call, call.place, receipt))
+    if call.place is not None and call.attempt > 1:
+        # The answer stands where it stood; what makes it is now this attempt.
+        answers = Message.objects.for_tenant(call.tenant).filter(pk=call.place.answer_id)
+        answers.update(inference_id=receipt.record_id, record_id=None)
 
 
 def _inference(call: Call, receipt: Receipt) -> Inference:
@@ -45,6 +49,8 @@ def _inference(call: Call, receipt: Receipt) -> Inference:
         provider_name=call.provider_name[:100],
         requested_model=call.model[:200],
         data_region=call.region[:20],
+        attempt=call.attempt,
+        attempt_of=call.first_id,
         started_at=call.at,
         lease_expires_at=expiry(),
     )

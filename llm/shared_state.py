@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
 
@@ -21,6 +23,34 @@ _TIMEOUT_SECONDS = 0.2
 _REST_SECONDS = 5.0
 
 _log = structlog.get_logger(__name__)
+
+_MINUTE_MS = 60_000.0
+# Each key holds the time (ms) at which its minute's worth would be whole again: the generic cell
+# rate algorithm. All limits are asked and taken in one step, or none of them.
+_TAKE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local whole, reached, longest = {}, 0, 0
+for i, key in ipairs(KEYS) do
+  local at = math.max(tonumber(redis.call('GET', key) or now), now) + 60000 / tonumber(ARGV[i])
+  local wait = at - now - 60000
+  if wait > 0.5 and wait > longest then reached, longest = i, wait end
+  whole[i] = at
+end
+if reached > 0 then return {reached, math.ceil(longest)} end
+for i, key in ipairs(KEYS) do
+  redis.call('SET', key, string.format('%.3f', whole[i]), 'PX', math.ceil(whole[i] - now) + 1000)
+end
+return {0, 0}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A limit that is reached: its place in what was asked for, and when one more fits."""
+
+    number: int
+    seconds: float
 
 
 class Store(Protocol):
@@ -41,6 +71,12 @@ class Store(Protocol):
     def forget(self, *keys: str) -> None:
         """Remove keys."""
 
+    def take(self, limits: Sequence[tuple[str, int]]) -> Reached | None:
+        """One more request under each limit (key, requests per minute), or none and why not.
+
+        A minute's worth may come at once; after that they come evenly.
+        """
+
 
 class LocalStore:
     """The same in this process alone."""
@@ -48,6 +84,7 @@ class LocalStore:
     def __init__(self) -> None:
         self._ends: dict[str, float] = {}
         self._counts: dict[str, int] = {}
+        self._whole_at: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def remaining(self, *keys: str) -> list[float]:
@@ -88,6 +125,23 @@ class LocalStore:
                 self._ends.pop(key, None)
                 self._counts.pop(key, None)
 
+    def take(self, limits: Sequence[tuple[str, int]]) -> Reached | None:
+        """One more under each limit, or none."""
+        with self._lock:
+            now = time.monotonic() * 1000
+            if len(self._whole_at) > 10_000:
+                self._whole_at = {k: at for k, at in self._whole_at.items() if at > now}
+            whole = {
+                key: max(self._whole_at.get(key, now), now) + _MINUTE_MS / per_minute
+                for key, per_minute in limits
+            }
+            waits = [at - now - _MINUTE_MS for at in whole.values()]
+            longest = max(waits, default=0.0)
+            if longest > 0.5:
+                return Reached(waits.index(longest), longest / 1000)
+            self._whole_at |= whole
+            return None
+
     def _tidy(self) -> None:
         if len(self._ends) > 10_000:
             now = time.monotonic()
@@ -103,6 +157,7 @@ class RedisStore:
         self._redis = redis.Redis.from_url(
             url, socket_timeout=_TIMEOUT_SECONDS, socket_connect_timeout=_TIMEOUT_SECONDS
         )
+        self._take = self._redis.register_script(_TAKE)
 
     def remaining(self, *keys: str) -> list[float]:
         """How long each key still lives, in one visit."""
@@ -129,6 +184,12 @@ class RedisStore:
     def forget(self, *keys: str) -> None:
         """Remove keys."""
         self._redis.delete(*(_PREFIX + key for key in keys))
+
+    def take(self, limits: Sequence[tuple[str, int]]) -> Reached | None:
+        """One more under each limit, or none: one script, so calls at once cannot pass it."""
+        keys, numbers = [_PREFIX + key for key, _ in limits], [number for _, number in limits]
+        reached, milliseconds = self._take(keys=keys, args=numbers)
+        return Reached(reached - 1, milliseconds / 1000) if reached else None
 
 
 class SharedStore:
@@ -187,6 +248,15 @@ class SharedStore:
                 self._shared.forget(*keys)
             except redis.RedisError as error:
                 self._gone(error)
+
+    def take(self, limits: Sequence[tuple[str, int]]) -> Reached | None:
+        """One more under each limit; where Redis is away each process counts for itself."""
+        if not self._is_away():
+            try:
+                return self._shared.take(limits)
+            except redis.RedisError as error:
+                self._gone(error)
+        return self._local.take(limits)
 
     def _is_away(self) -> bool:
         return time.monotonic() < self._away_until

@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='inference',
             name='attempt',
-            field=models.PositiveSmallIntegerField(db_default=1, default=1, verbose_name='attempt'),
+            field=models.PositiveSmallIntegerField(default=1, verbose_name='attempt'),
         ),
         migrations.AddField(
             model_name='inference',

@@ -169,21 +169,21 @@ def test_a_retry_is_a_second_answer_and_an_edit_a_new_branch(
     assert question.status_code == 422
 
 
+@pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(
     ("word", "status", "code"),
     [("[[fail]]", 503, "provider_unavailable"), ("[[limit]]", 429, "provider_rate_limited")],
 )
 def test_an_error_before_the_first_word_has_its_status(
-    max_: httpx2.Client, cast: Cast, word: str, status: int, code: str
+    max_: httpx2.Client, cast: Cast, word: str, status: int, code: str, stream: bool
 ) -> None:
     simulated(cast)
-    for stream in (True, False):
-        response = max_.post("/api/v1/chat", json={"message": word, "stream": stream})
-        assert response.status_code == status
-        error = response.json()["error"]
-        assert error["code"] == code
-        assert error["request_id"] == response.headers["x-request-id"]
-        assert kinds_of(cast.max, error["details"]["record_id"])[1] == "inference.failed"
+    response = max_.post("/api/v1/chat", json={"message": word, "stream": stream})
+    assert response.status_code == status
+    error = response.json()["error"]
+    assert error["code"] == code
+    assert error["request_id"] == response.headers["x-request-id"]
+    assert kinds_of(cast.max, error["details"]["record_id"])[1] == "inference.failed"
     if status == 429:
         assert response.headers["retry-after"] == "2"
 

@@ -268,7 +268,7 @@ def test_a_provider_that_keeps_failing_is_tried_last(cast: Cast) -> None:
     add(cast.alice, "Second", priority=2)
     first = routes(cast.max)[0]
     for _ in range(5):
-        breaker_of(first).failed(Unavailable("down"))
+        breaker_of(cast.organisation, first).failed(Unavailable("down"))
     assert names(cast.max) == ["Second", "First"]
-    breaker_of(first).succeeded()
+    breaker_of(cast.organisation, first).succeeded()
     assert names(cast.max) == ["First", "Second"]
