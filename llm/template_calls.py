@@ -10,9 +10,9 @@ from uuid import UUID
 
 from audit.ledger import Text
 from llm import chat, policy
-from llm.calls import Asked, Call, CallFailed
+from llm.calls import Asked, Call, CallFailed, Outcome
 from llm.prompt_templates import NotInForm, PromptTemplate, answer_in_form
-from llm.providers.base import ChatOptions
+from llm.providers.base import ChatOptions, FinishReason
 from llm.pump import Pump
 from orgs.roles import Permission
 from orgs.systems import system_of_call
@@ -45,8 +45,16 @@ async def run(identify: Callable[[], Tenant], task: Task) -> tuple[Pump, Any]:
     try:
         return pump, answer_in_form(ended.outcome.text, task.schema)
     except NotInForm as error:
-        details = {"record_id": str(pump.requested.record_id)} if pump.requested else {}
-        raise CallFailed("answer_not_in_form", str(error), status=502, details=details) from error
+        raise _unreadable(pump, ended.outcome, error) from error
+
+
+def _unreadable(pump: Pump, outcome: Outcome, error: NotInForm) -> CallFailed:
+    """Whose fault it is that the answer cannot be read: the caller's limit, or the model's."""
+    details = {"record_id": str(pump.requested.record_id)} if pump.requested else {}
+    if outcome.finish_reason == FinishReason.LENGTH:
+        words = "The answer was cut off before it was whole. Allow more with max_tokens."
+        return CallFailed("answer_cut_off", words, status=422, details=details)
+    return CallFailed("answer_not_in_form", str(error), status=502, details=details)
 
 
 def prepare(identify: Callable[[], Tenant], task: Task) -> Call:

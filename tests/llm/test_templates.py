@@ -89,17 +89,22 @@ def test_a_classification_has_only_the_given_categories(max_: httpx2.Client) -> 
     assert response.json()["categories"] == ["complaint"]
 
 
-def test_an_answer_in_another_form_is_an_error_that_is_recorded(
-    max_: httpx2.Client, cast: Cast
+def test_an_answer_that_cannot_be_read_is_an_error_that_is_recorded(
+    max_: httpx2.Client, cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    body = {"text": "x", "categories": ["complaint", "praise"], "max_tokens": 2}  # cut off
-    response = max_.post(f"{PATH}/classify", json=body)
-    assert response.status_code == 502
-    error = response.json()["error"]
-    assert error["code"] == "answer_not_in_form"
+    body = {"text": "x", "categories": ["complaint", "praise"]}
+    cut = max_.post(f"{PATH}/classify", json=body | {"max_tokens": 2})
+    assert cut.status_code == 422
+    error = cut.json()["error"]
+    assert error["code"] == "answer_cut_off"
     inference, _ = requested(cast)
     assert error["details"]["record_id"] == str(inference.pk)
     assert inference.state == "completed"
+    # As a model does that knows no structured output.
+    monkeypatch.setattr("llm.providers.simulated.value_for", lambda schema: "complaint")
+    wrong = max_.post(f"{PATH}/classify", json=body)
+    assert wrong.status_code == 502
+    assert wrong.json()["error"]["code"] == "answer_not_in_form"
 
 
 def test_refusals_are_those_of_a_chat(web_server: str, max_: httpx2.Client, cast: Cast) -> None:
