@@ -8,11 +8,13 @@ from dossier.collect import collect, one_snapshot
 from dossier.declarations import declarations_at
 from dossier.evidence import Slice
 from dossier.integrity import Progress, integrity_at
+from dossier.lawbook import law_at
 from dossier.material import Material, Subject
 from dossier.models import Dossier, Kind
 from dossier.rendering import engine
 from dossier.seal import SealFacts
 from dossier.systems import systems_in
+from dossier.upstream_file import upstream_at
 from orgs.models import Organisation
 
 
@@ -41,6 +43,8 @@ def material_of(
             as_of=dossier.as_of,
             collected=collected,
             declarations=declarations_at(dossier.organisation_id, dossier.as_of),
+            law=law_at(dossier.organisation_id, dossier.as_of),
+            upstream=upstream_at(dossier.organisation_id, dossier.as_of),
             systems=systems_in(
                 dossier.organisation, dossier.period, dossier.as_of, collected.systems
             ),

@@ -23,6 +23,7 @@ from django.db.models.functions import Cast, TruncDate
 from audit.kinds import Kind
 from audit.models import RecordIndex
 from dossier.periods import Period
+from dossier.snapshots import Snapshot, last_before, snapshots
 from dossier.systems import SystemUse, uses_by_system
 from llm.models import Inference, ProviderSettings
 
@@ -91,6 +92,8 @@ class Collected:
     changes: tuple[tuple[datetime, str, str], ...]
     settings: tuple[Settings, ...]
     systems: Mapping[UUID | None, SystemUse]
+    snapshots: tuple[Snapshot, ...]
+    answered_before: Mapping[tuple[str, str], str]  # provider and model: the version before
 
     @property
     def calls(self) -> int:
@@ -155,6 +158,12 @@ def collect(organisation_id: UUID, period: Period, as_of: datetime) -> Collected
         changes=_changes(records),
         settings=tuple(_settings(organisation_id)),
         systems=uses_by_system(inferences),
+        snapshots=snapshots(inferences.filter(ended_at__lte=as_of)),
+        answered_before=last_before(
+            Inference.objects.for_organisation(organisation_id).filter(
+                started_at__lt=period.opens, ended_at__lte=as_of
+            )
+        ),
     )
 
 

@@ -137,7 +137,7 @@ class LawBook:
         if review is None:
             return fact
         day = review.reviewed_at.date()
-        period = law.facts(fact.file).review_after  # type: ignore[arg-type]
+        period = law.facts(fact.file).review_after
         changes = {k: v for k, v in review.changes.items() if k in EDITABLE[fact.file]}
         return Fact(
             file=fact.file,
@@ -159,7 +159,7 @@ def law_at(organisation_id: UUID, as_of: datetime) -> LawBook:
 
 
 def _on_file(name: str) -> Iterator[Fact]:
-    register = law.facts(name)  # type: ignore[arg-type]
+    register = law.facts(name)
     for row in register.rows:
         if name == "upstream":
             for field, entry in row["fields"].items():

@@ -248,6 +248,101 @@ def published_upstream(
     )
 
 
+def supplied_upstream(
+    value: Value,
+    *,
+    by: str,
+    on: date,
+    sha256: str,
+    request_id: str,
+    is_confidential: bool,
+    as_of: datetime,
+    version: str | None = None,
+    law: Sequence[str] = (),
+) -> Leaf:
+    """Received on request, under contract or in confidence; the request's id says from whom."""
+    _need(by and sha256, "What is supplied names who supplied it and the hash of the copy.")
+    document = {
+        "type": "document",
+        "publisher": by,
+        "url": "",
+        "retrieved_at": moment(on),
+        "grade": "P",
+        "sha256": sha256,
+        "version": version or "not stated",
+        "request": request_id or "none entered",
+        "confidential": is_confidential,
+    }
+    return _leaf(
+        value,
+        State.UPSTREAM_SUPPLIED,
+        Origin.UPSTREAM,
+        as_of,
+        reason="supplied in confidence: named here, not quoted" if is_confidential else None,
+        evidence=[document],
+        law=law,
+    )
+
+
+def requested(
+    *,
+    addressee: str,
+    on: date,
+    remind_on: date | None,
+    record_id: str,
+    as_of: datetime,
+    law: Sequence[str] = (),
+) -> Leaf:
+    """Asked, and no answer yet. *remind_on* is the day of the reminder, where one is set."""
+    _need(addressee and record_id, "REQUESTED names its addressee and record.")
+    if remind_on is None:
+        reason = phrase("asked of %(addressee)s on %(day)s, no answer", addressee=addressee, day=on)
+    else:
+        reason = phrase(
+            "asked of %(addressee)s on %(day)s, no answer; reminder on %(reminder)s",
+            addressee=addressee,
+            day=on,
+            reminder=remind_on,
+        )
+    return _leaf(
+        None,
+        State.REQUESTED,
+        Origin.UPSTREAM,
+        as_of,
+        reason=reason,
+        evidence=[{"type": "record", "id": record_id, "kind": "upstream.requested"}],
+        law=law,
+    )
+
+
+def refused(
+    *,
+    addressee: str,
+    on: date,
+    ground: str,
+    record_id: str,
+    as_of: datetime,
+    law: Sequence[str] = (),
+) -> Leaf:
+    """Asked and declined, with the ground that was given."""
+    _need(addressee and ground and record_id, "REFUSED names who declined, why, and its record.")
+    reason = phrase(
+        "declined by %(addressee)s on %(day)s: %(ground)s",
+        addressee=addressee,
+        day=on,
+        ground=ground,
+    )
+    return _leaf(
+        None,
+        State.REFUSED,
+        Origin.UPSTREAM,
+        as_of,
+        reason=reason,
+        evidence=[{"type": "record", "id": record_id, "kind": "upstream.answered"}],
+        law=law,
+    )
+
+
 def not_found(
     *, searched: str, on: date | str, law: Sequence[str] = (), reason: str | None = None
 ) -> Leaf:

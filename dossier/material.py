@@ -10,11 +10,13 @@ from dossier.collect import Collected, Use
 from dossier.declarations import Declarations
 from dossier.evidence import Slice
 from dossier.integrity import Integrity
+from dossier.lawbook import LawBook
 from dossier.leaves import Evidence, Leaf, Value, computed, recorded
 from dossier.models import Kind
 from dossier.periods import Period
 from dossier.seal import SealFacts
 from dossier.systems import SystemInPeriod
+from dossier.upstream_file import UpstreamFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Material:
     collected: Collected
     declarations: Declarations
     systems: tuple[SystemInPeriod, ...]
+    law: LawBook
+    upstream: UpstreamFile
     integrity: Integrity
     evidence: Slice
     software_version: str

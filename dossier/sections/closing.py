@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dossier.document import Block, Document, Row, Section
-from dossier.law import facts
-from dossier.leaves import Evidence, published_upstream, unknown
+from dossier.lawbook import Fact, joined
+from dossier.leaves import Evidence, Leaf, published_upstream, unknown
 from dossier.material import Material
+from dossier.phrases import phrase
+from dossier.upstream_file import document_leaf
 
 
 def gaps(material: Material, document: Document) -> Section:
@@ -74,28 +76,44 @@ def seal(material: Material) -> Section:
 
 def sources(material: Material) -> Section:
     """Section 25: law and documents, with address and the date they were looked at."""
-    register = facts("sources")
-    rows = []
-    for row in register.rows:
-        if row["grade"] in ("P", "S"):
-            leaf = published_upstream(
-                row["url"],
-                by="the publisher",
-                url=row["url"],
-                checked_on=register.checked_on,
-                grade=row["grade"],
-            )
-        else:
-            leaf = unknown(
-                f"cited at {row['url']}; not opened again for this version of the software",
-                as_of=material.as_of,
-            )
-        rows.append(Row(row["key"], row["title"], leaf))
+    rows = [Row(fact.key, fact.row["title"], _source(material, fact)) for fact in _cited(material)]
+    blocks = [Block("law", "Law and guidance", tuple(rows))]
+    kept = [
+        Row(
+            f"document_{number}",
+            phrase("%(title)s (%(model)s)", title=document.title, model=document.model),
+            document_leaf(document, material.as_of),
+        )
+        for number, document in enumerate(material.upstream.documents, start=1)
+    ]
+    if kept:
+        blocks.append(Block("documents", "Documents of model makers on file", tuple(kept)))
     return Section(
         "25",
         "sources",
         "Sources",
         "Grade P: the text itself was read. Grade S: a secondary source was read.",
         (),
-        (Block("law", "Law and guidance", tuple(rows)),),
+        tuple(blocks),
     )
+
+
+def _cited(material: Material) -> tuple[Fact, ...]:
+    return material.law.facts("sources")
+
+
+def _source(material: Material, fact: Fact) -> Leaf:
+    remark = fact.remark(material.as_of)
+    if fact.is_printable:
+        return published_upstream(
+            fact.row["url"],
+            by="the publisher",
+            url=fact.row["url"],
+            checked_on=fact.checked_on,
+            grade=fact.grade,
+            reason=remark,
+        )
+    reason = phrase(
+        "cited at %(url)s; not opened again for this version of the software", url=fact.row["url"]
+    )
+    return unknown(joined(reason, remark) or reason, as_of=material.as_of)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 from dossier.document import Block, Row, Section
-from dossier.law import PRINTABLE_GRADES, facts
+from dossier.lawbook import Fact, joined
 from dossier.leaves import Leaf, Origin, unknown
 from dossier.material import Material
 from dossier.phrases import Phrase, phrase
@@ -27,8 +28,8 @@ APPLIES, LATER, DISPUTED = phrase("applies"), phrase("later"), phrase("disputed"
 def matrix(material: Material) -> Section:
     """Section 4: every obligation on file, read against the declared role and the date."""
     rows = tuple(
-        Row(row["id"].lower().replace("-", "_"), _label(row), _status(material, row))
-        for row in facts("obligations").rows
+        Row(fact.key.lower().replace("-", "_"), _label(fact.row), _status(material, fact))
+        for fact in material.law.facts("obligations")
     )
     return Section(
         "4",
@@ -46,7 +47,7 @@ def matrix(material: Material) -> Section:
     )
 
 
-def _label(row: dict[str, Any]) -> str:
+def _label(row: Mapping[str, Any]) -> str:
     article, duty = str(row["art"]), phrase(row["duty"])
     if row["para"] not in ("-", "all"):
         article = f"{article}, {row['para']}"
@@ -56,26 +57,30 @@ def _label(row: dict[str, Any]) -> str:
     return phrase("AI Act %(article)s: %(duty)s", article=article, duty=duty)
 
 
-def _status(material: Material, row: dict[str, Any]) -> Leaf:
+def _status(material: Material, fact: Fact) -> Leaf:
+    row, remark = fact.row, fact.remark(material.as_of)
     law = (f"{row['art']} {row['para']}",)
-    if row["grade"] not in PRINTABLE_GRADES:
+    if not fact.is_printable:
+        reason = (
+            "the text was not opened again for this version of the software; see the regulation"
+        )
         return unknown(
-            "the text was not opened again for this version of the software; see the regulation",
+            joined(reason, remark) or reason,
             as_of=material.as_of,
             origin=Origin.COMPUTED,
             law=law,
         )
-    value, reason = _reading(row, material, material.as_of.date())
+    status, why = _reading(row, material, material.as_of.date())
     return material.counted(
-        value,
+        status,
         "obligation-status",
-        over=f"register of obligations of {facts('obligations').checked_on}, declared role",
-        reason=reason,
+        over=f"register of obligations, row checked on {fact.checked_on}, declared roles",
+        reason=joined(why, remark),
         law=law,
     )
 
 
-def _reading(row: dict[str, Any], material: Material, day: date) -> tuple[str, str | None]:
+def _reading(row: Mapping[str, Any], material: Material, day: date) -> tuple[str, str | None]:
     """The status, and why. A duty applies where it is addressed to one declared role at least."""
     letters = set[str]().union(*(ACTORS[role] for role in material.roles))
     if row["now"] == "upstream" and not letters & set(row["actor"]):
@@ -89,7 +94,7 @@ def _reading(row: dict[str, Any], material: Material, day: date) -> tuple[str, s
     return _by_date(row, day)
 
 
-def _by_date(row: dict[str, Any], day: date) -> tuple[str, str | None]:
+def _by_date(row: Mapping[str, Any], day: date) -> tuple[str, str | None]:
     starts = [date.fromisoformat(text) for text in str(row["from"]).split("|")]
     if day < starts[0]:
         return LATER, _from(starts, high_risk_only=row["high_risk_only"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dossier.catalogue import CATALOGUE
 from dossier.document import Block, Row, Section
-from dossier.law import facts
+from dossier.lawbook import Fact
 from dossier.leaves import Leaf, published_upstream, unknown
 from dossier.material import Material
 from dossier.phrases import phrase
@@ -168,26 +168,7 @@ def incidents(material: Material) -> Section:
             "no incident was recorded in the period (monitoring coverage: calls through this "
             "system and reports entered in it)"
         )
-    register = facts("incident_clocks")
-    clocks = tuple(
-        Row(
-            row["case"].strip("0123456789()").strip("_") or "other",
-            row["case"].replace("_", " "),
-            published_upstream(
-                phrase(
-                    "at the latest %(days)s days after awareness; trigger: %(trigger)s",
-                    days=row["max_days"],
-                    trigger=phrase(row["trigger"]),
-                ),
-                by="Regulation (EU) 2024/1689",
-                url=row["url"],
-                checked_on=register.checked_on,
-                grade=row["grade"],
-                law=(f"AI Act {row['law']}",),
-            ),
-        )
-        for row in register.rows
-    )
+    clocks = tuple(_clock(material, fact) for fact in material.law.facts("incident_clocks"))
     return Section(
         "14",
         "incidents",
@@ -239,6 +220,29 @@ def incidents(material: Material) -> Section:
             ),
         ),
     )
+
+
+def _clock(material: Material, fact: Fact) -> Row:
+    """The longest time to report one case."""
+    row, law = fact.row, (f"AI Act {fact.row['law']}",)
+    if fact.is_printable:
+        leaf = published_upstream(
+            phrase(
+                "at the latest %(days)s days after awareness; trigger: %(trigger)s",
+                days=row["max_days"],
+                trigger=phrase(row["trigger"]),
+            ),
+            by="Regulation (EU) 2024/1689",
+            url=fact.source,
+            checked_on=fact.checked_on,
+            grade=fact.grade,
+            reason=fact.remark(material.as_of),
+            law=law,
+        )
+    else:
+        leaf = unknown("the text was not opened for this row", as_of=material.as_of, law=law)
+    name = row["case"].strip("0123456789()").strip("_") or "other"
+    return Row(name, row["case"].replace("_", " "), leaf)
 
 
 def complaints(material: Material) -> Section:

@@ -7,7 +7,7 @@ from typing import Any
 
 from dossier.collect import Use
 from dossier.document import Block, Row, Section
-from dossier.law import documents_for, facts, maker_of, not_a_model, upstream_leaf
+from dossier.law import documents_for, facts, host_of, not_a_model, upstream_leaf
 from dossier.leaves import (
     Evidence,
     Leaf,
@@ -20,6 +20,8 @@ from dossier.leaves import (
 from dossier.material import Material, use_evidence
 from dossier.phrases import phrase
 from dossier.sections.opening import by_rule, role_notice
+from dossier.upstream_file import document_leaf, request_leaf
+from dossier.upstream_models import UpstreamRequest
 
 NO_CONCLUSION = (
     (
@@ -33,6 +35,15 @@ NO_CONCLUSION = (
     ),
 )
 _RULE = "not-a-model"
+SUMMARY = "training_content_summary"
+_KIND_LABELS = {
+    SUMMARY: "Summary of training content",
+    "model_documentation": "Model documentation",
+    "terms": "Terms, licence",
+    "acceptable_use": "Acceptable use policy",
+    "copyright_policy": "Copyright policy",
+    "data_processing": "Data processing agreement",
+}
 
 
 def register(material: Material) -> Section:
@@ -60,7 +71,7 @@ def register(material: Material) -> Section:
 
 
 def _model(material: Material, key: str, provider: str, model: str, uses: list[Use]) -> Block:
-    maker = maker_of(model)
+    maker = material.law.maker_of(model)
     fixed = not_a_model(model)
     rows = [
         *_observed(material, provider, uses),
@@ -87,6 +98,7 @@ def _observed(material: Material, provider: str, uses: list[Use]) -> list[Row]:
     regions = {use.region: use.calls for use in uses}
     return [
         Row("host", "Called through (host)", material.recorded(provider, *evidence)),
+        Row("level", "Run by", _run_by(material, provider, evidence)),
         Row(
             "calls",
             "Calls in the period",
@@ -100,7 +112,59 @@ def _observed(material: Material, provider: str, uses: list[Use]) -> list[Row]:
         ),
         Row("last_seen", "Last seen", material.recorded(f"{last:%Y-%m-%d %H:%M} UTC", evidence[1])),
         Row("answered_by", "Versions that answered", snapshots),
+        Row("version_changes", "Changes of version noticed", _version_changes(material, uses[0])),
     ]
+
+
+def _run_by(material: Material, provider: str, evidence: list[Evidence]) -> Leaf:
+    """The second level: whose endpoint it is, apart from whose model."""
+    host = host_of(provider)
+    reasons = {
+        "maker": "the maker's own service",
+        "cloud": "another company than the model's maker: its contract governs the processing",
+        "settings": "the address is entered in the provider's settings; see section 8",
+        "own": "part of this software",
+    }
+    return material.counted(
+        phrase(host["name"]),
+        "host-by-provider-name",
+        *evidence[:1],
+        over=f"name {provider}",
+        reason=reasons[host["level"]],
+        law=("AI Act 25(4)", "GDPR 28"),
+    )
+
+
+def _version_changes(material: Material, use: Use) -> Leaf:
+    """Another version answered under the same name, in the period or since the one before."""
+    law = ("AI Act 3(23)",)
+    found = [
+        item
+        for item in material.collected.snapshots
+        if (item.provider, item.model) == (use.provider, use.model)
+    ]
+    if not found:
+        return unknown(
+            "no answer in the period named the version of the model that wrote it",
+            as_of=material.as_of,
+            origin=Origin.RECORDED,
+            law=law,
+        )
+    before = material.collected.answered_before.get((use.provider, use.model))
+    names = [*([before] if before else []), *(item.answered_by for item in found)]
+    changed = [item for item, previous in zip(found, names, strict=False) if before] or found[1:]
+    changed = [item for item in changed if item.answered_by != before]
+    return material.counted(
+        [
+            phrase("%(version)s since %(moment)s", version=item.answered_by, moment=item.first_at)
+            for item in changed
+        ]
+        or "none",
+        "version-changes",
+        *({"type": "record", "id": item.first_record, "which": "first answer"} for item in changed),
+        reason=phrase("before the period: %(version)s", version=before) if before else None,
+        law=law,
+    )
 
 
 def _not_a_model(material: Material, reason: str) -> list[Row]:
@@ -137,7 +201,7 @@ def _upstream(material: Material, model: str, maker: dict[str, Any] | None) -> l
                 ("code_of_practice", "Code of Practice"),
             )
         ]
-        rows += _documents(maker, model)
+    rows += _documents(material, maker, model)
     rows += [
         Row(
             "market_date",
@@ -164,12 +228,22 @@ def _upstream(material: Material, model: str, maker: dict[str, Any] | None) -> l
     return rows
 
 
-def _documents(maker: dict[str, Any], model: str) -> list[Row]:
-    checked = facts("upstream").checked_on
+def _documents(material: Material, maker: dict[str, Any] | None, model: str) -> list[Row]:
+    """What is on file: what our officers brought, what our register of upstream facts knows."""
     law = ("AI Act 53(1)(d)",)
-    found = documents_for(maker, model)
-    summaries = [d for d in found if d["kind"] == "training_content_summary"]
+    kept = material.upstream.documents_of(model)
     rows = [
+        Row(
+            f"kept_{number}",
+            _KIND_LABELS.get(document.kind, "Document on file"),
+            document_leaf(document, material.as_of, law),
+        )
+        for number, document in enumerate(kept, start=1)
+    ]
+    held = {document.url for document in kept}
+    found = [it for it in (documents_for(maker, model) if maker else ()) if it["url"] not in held]
+    checked = facts("upstream").checked_on
+    rows += [
         Row(
             f"document_{number}",
             "Published document",
@@ -183,34 +257,47 @@ def _documents(maker: dict[str, Any], model: str) -> list[Row]:
             ),
         )
         for number, document in enumerate(found, start=1)
+        if maker
     ]
-    if not summaries:
-        searched = phrase(
-            "the register of upstream facts of this software, %(maker)s", maker=maker["name"]
+    if not any(d.kind == SUMMARY for d in kept) and not any(d["kind"] == SUMMARY for d in found):
+        rows.append(
+            Row(SUMMARY, "Summary of training content", _no_summary(material, maker, model))
         )
-        leaf = not_found(
-            searched=searched,
-            on=checked,
-            law=law,
-            reason="no summary of training content that names this model is on file; the provider "
-            "may publish one elsewhere",
-        )
-        rows.append(Row("training_content_summary", "Summary of training content", leaf))
     return rows
+
+
+def _no_summary(material: Material, maker: dict[str, Any] | None, model: str) -> Leaf:
+    law = ("AI Act 53(1)(d)",)
+    asked = material.upstream.asked(model, SUMMARY, law)
+    if asked is not None:
+        return asked
+    where = phrase(
+        "the register of upstream facts of this software, %(maker)s",
+        maker=maker["name"] if maker else phrase("no maker known"),
+    )
+    return not_found(
+        searched=where,
+        on=facts("upstream").checked_on,
+        law=law,
+        reason="no summary of training content that names this model is on file; the provider "
+        "may publish one elsewhere",
+    )
 
 
 def _annex_xii(material: Material, key: str, model: str) -> Block:
     rows = tuple(
         Row(
-            row["key"],
+            fact.key,
             phrase(
-                "%(number)s  %(title)s",
-                number=row["law"].removeprefix("Annex XII "),
-                title=phrase(row["title"]),
+                "%(point)s  %(title)s",
+                point=fact.row["law"].removeprefix("Annex XII "),
+                title=phrase(fact.row["title"]),
             ),
-            material.declarations.leaf(f"annex_xii.{row['key']}", model),
+            material.upstream.item(
+                model, fact.key, (fact.row["law"], "AI Act 53(1)(b)"), material.declarations
+            ),
         )
-        for row in facts("annex_xii").rows
+        for fact in material.law.facts("annex_xii")
     )
     return Block(
         key,
@@ -225,14 +312,37 @@ def _annex_xii(material: Material, key: str, model: str) -> Block:
 
 def requests(material: Material) -> Section:
     """Section 6: what was asked of the makers. That nothing was asked is a fact too."""
+    law = ("AI Act 53(1)(b)", "AI Act 89(2)")
+    first, last = material.period.first, material.period.last
+    asked = [row for row in material.upstream.requests if first <= row.asked_on <= last]
+    waiting = [
+        row
+        for row in material.upstream.requests
+        if row.asked_on < first and material.upstream.outcome(row) == UpstreamRequest.Outcome.OPEN
+    ]
     sent = material.counted(
-        0,
+        len(asked),
         "upstream-requests-sent",
-        over="requests for documentation sent through this system in the period",
-        reason="no request to a model provider was sent through this system in the period",
-        law=("AI Act 53(1)(b)", "AI Act 89(2)"),
+        *({"type": "record", "id": str(row.record_id)} for row in asked),
+        over="requests for documentation entered in this system and asked in the period",
+        reason=None
+        if asked
+        else "no request to a model provider was entered in this system in the period",
+        law=law,
     )
     outside = material.declarations.leaf("upstream.requests_outside")
+    rows = [
+        Row("sent", "Requests entered in this system", sent),
+        Row("outside", "Requests made elsewhere", outside),
+    ]
+    rows += [
+        Row(
+            f"request_{number}",
+            phrase("%(model)s, asked on %(day)s", model=row.model, day=row.asked_on),
+            _request(material, row, law),
+        )
+        for number, row in enumerate((*asked, *waiting), start=1)
+    ]
     return Section(
         "6",
         "upstream_requests",
@@ -240,51 +350,25 @@ def requests(material: Material) -> Section:
         "Code of Practice, Measure 1.2 (signatories answer within 14 days); AI Act Art. 89(2), "
         "Art. 25(4).",
         (*role_notice(material),),
-        (
-            Block(
-                "requests",
-                "Requests",
-                (
-                    Row("sent", "Requests sent through this system", sent),
-                    Row("outside", "Requests made elsewhere", outside),
-                ),
-            ),
-        ),
+        (Block("requests", "Requests", tuple(rows)),),
     )
 
 
-def modification(material: Material) -> Section:
-    """Section 7: whether somebody trained a model further, which can make him its provider."""
-    tuned = sorted(
-        {use.model for use in material.collected.uses if use.model.startswith(("ft:", "ft-"))}
-    )
-    seen = material.counted(
-        tuned or "none",
-        "fine-tuned-model-names",
-        over="model names called in the period",
-        reason=None
-        if not tuned
-        else "names of this form stand for models that were trained further",
-    )
-    return Section(
-        "7",
-        "modification",
-        "Modification test",
-        "Commission guidelines C(2025) 7719, section 3.2 (non-binding); recital 109. Indicative "
-        "threshold: more than one third of the original training compute.",
-        ("Prompts, system prompts and retrieval are not training.",),
-        (
-            Block(
-                "modification",
-                "Models trained further",
-                (
-                    Row("seen", "Names of fine-tuned models in the log", seen),
-                    Row(
-                        "declared",
-                        "Declared changes",
-                        material.declarations.leaf("modification.fine_tuned"),
-                    ),
-                ),
-            ),
+def _request(material: Material, row: UpstreamRequest, law: tuple[str, ...]) -> Leaf:
+    if material.upstream.outcome(row) != UpstreamRequest.Outcome.SUPPLIED:
+        return request_leaf(material.upstream, row, law)
+    assert row.answered_on is not None
+    days = (row.answered_on - row.asked_on).days
+    return material.recorded(
+        phrase(
+            "asked of %(addressee)s by %(channel)s; answered with documents on %(day)s, after "
+            "%(days)s days",
+            addressee=row.addressee,
+            channel=row.channel,
+            day=row.answered_on,
+            days=days,
         ),
+        {"type": "record", "id": str(row.record_id), "kind": "upstream.requested"},
+        {"type": "record", "id": str(row.answer_record_id), "kind": "upstream.answered"},
+        law=law,
     )
