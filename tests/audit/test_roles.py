@@ -117,6 +117,75 @@ def test_the_eraser_erases_content_and_nothing_else(database: None) -> None:
             attempt(statement, as_role="lexcustis_eraser")
 
 
+# What an owner of the tables, who is no superuser, can do in a single statement. It harms nobody by
+# itself, and what is done afterwards is found; all other attacks fail even for the owner.
+OPEN_TO_THE_OWNER = {
+    "ALTER TABLE audit_record DISABLE TRIGGER USER",
+    "ALTER TABLE audit_record NO FORCE ROW LEVEL SECURITY",
+    "DROP TABLE audit_record_default",
+    next(attack for attack in ATTACKS if attack.startswith("CREATE OR REPLACE FUNCTION")),
+    "SET ROLE lexcustis_eraser",
+}
+_HAND_OVER = """
+DO $$ DECLARE name text; BEGIN
+    FOR name IN SELECT oid::regclass::text FROM pg_class
+                WHERE relname ~ '^audit_' AND relkind IN ('r', 'p') LOOP
+        EXECUTE format('ALTER TABLE %s OWNER TO an_owner', name);
+    END LOOP;
+    FOR name IN SELECT oid::regprocedure::text FROM pg_proc
+                WHERE proname ~ '^audit_' AND proname <> 'audit_erase' LOOP
+        EXECUTE format('ALTER FUNCTION %s OWNER TO an_owner', name);
+    END LOOP;
+END $$
+"""
+
+
+@contextmanager
+def working_as_owner() -> Iterator[None]:
+    """As an ordinary owner of every table and function of the log; all is taken back after."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE an_owner LOGIN IN ROLE lexcustis_eraser")
+        cursor.execute("GRANT USAGE, CREATE ON SCHEMA public TO an_owner")
+        cursor.execute(_HAND_OVER)
+        cursor.execute("SET LOCAL SESSION AUTHORIZATION an_owner")
+        yield
+        transaction.set_rollback(True)
+
+
+def touches(statement: str) -> bool:
+    """Whether a statement succeeds and, where it changes rows, changes one; taken back."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement)
+            changed = cursor.rowcount
+            transaction.set_rollback(True)
+    except Error:
+        return False
+    return changed != 0
+
+
+def test_what_the_owner_of_the_tables_can_and_cannot_do(cast: Cast) -> None:
+    """The owner's column of docs/threat-model.md: what it says is prevented, and what is not."""
+    commit_blocking(a_draft(cast))
+    seal()
+    with working_as_owner():
+        possible = {attack for attack in ATTACKS if touches(attack)}
+    assert possible == OPEN_TO_THE_OWNER
+
+
+def test_the_eraser_can_do_nothing_of_all_this_but_delete_content(cast: Cast) -> None:
+    commit_blocking(a_draft(cast))
+    seal()
+    done = set()
+    for attack in ATTACKS:
+        try:
+            if attempt(attack, as_role="lexcustis_eraser"):
+                done.add(attack)
+        except Error:
+            continue
+    assert done == {"DELETE FROM audit_content", "SET ROLE lexcustis_eraser"}
+
+
 def test_an_owner_who_switches_the_triggers_off_still_changes_no_row(cast: Cast) -> None:
     """Row security has no policy for it. Dropping that too is only detected, not prevented."""
     commit_blocking(a_draft(cast))
