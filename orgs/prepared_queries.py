@@ -78,7 +78,8 @@ def insert_rows(rows: Sequence[models.Model]) -> None:
 @cache
 def _insertion(model: type[models.Model]) -> tuple[list[Any], str]:
     """The columns that the database does not fill itself, and the statement."""
-    fields = [field for field in model._meta.concrete_fields if not field.has_db_default()]
+    concrete: Sequence[Any] = model._meta.concrete_fields
+    fields = [field for field in concrete if not field.has_db_default()]
     quote = connections[DEFAULT_DB_ALIAS].ops.quote_name
     columns = ", ".join(quote(field.column) for field in fields)
     places = ", ".join(["%s"] * len(fields))
