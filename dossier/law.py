@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -22,7 +23,15 @@ PRINTABLE_GRADES = frozenset({"P", "S"})
 LAW_VERSION = "2024/1689 as amended by 2026/1744, status 2026-11-21"
 LAW_TITLE = "Regulation (EU) 2024/1689 as amended by Regulation (EU) 2026/1744"
 
-Name = Literal["annex_xii", "incident_clocks", "obligations", "sources", "upstream", "wording"]
+Name = Literal[
+    "annex_xii",
+    "incident_clocks",
+    "obligations",
+    "sources",
+    "upstream",
+    "wording",
+    "wording_languages",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,3 +158,17 @@ def wording_faults(text: str) -> list[str]:
     """The forbidden phrases that *text* holds; a phrase in “quotation marks” counts too."""
     lowered = " ".join(text.lower().split())
     return [phrase for phrase, _ in forbidden_wording() if phrase in lowered]
+
+
+@functools.cache
+def _forbidden_in(language: str) -> tuple[re.Pattern[str], ...]:
+    rows = facts("wording_languages").rows
+    return tuple(re.compile(row["pattern"]) for row in rows if row["language"] == language)
+
+
+def wording_faults_in(language: str, text: str) -> list[str]:
+    """What *text* says in *language* that may not be said there; see :func:`wording_faults`."""
+    lowered = " ".join(text.lower().split())
+    return [
+        found.group() for pattern in _forbidden_in(language) for found in pattern.finditer(lowered)
+    ]

@@ -165,10 +165,22 @@ def _sentence(leaf: Leaf) -> tuple[str, str, str]:
             return _quoted(leaf)
         case State.NOT_APPLICABLE:
             rule, who = leaf.evidence[0].get("rule", ""), leaf.evidence[0].get("decided_by", "")
-            detail = _("%(rule)s; decided by %(who)s") % {"rule": say(str(rule)), "who": say(who)}
+            said = {"rule": print_article(str(rule)), "who": say(who)}
+            detail = _("%(rule)s; decided by %(who)s") % said
             return _for_a_reason(leaf), detail, ""
         case _:
             return _for_a_reason(leaf), "", ""
+
+
+def print_article(name: str) -> str:
+    """An article as manifests name it, such as ``AI Act 26(6)``, with the act's name of here."""
+    act, _space, article = name.rpartition(" ")
+    match act:
+        case "AI Act":
+            return _("AI Act %(article)s") % {"article": article}
+        case "GDPR":
+            return _("GDPR %(article)s") % {"article": article}
+    return say(name)
 
 
 def _for_a_reason(leaf: Leaf) -> str:
