@@ -144,10 +144,7 @@ def product() -> Iterator[tuple[Client, Client]]:
         key = prepare(upstream_port)
         command = [sys.executable, __file__, "--upstream", str(upstream_port)]
         stack.enter_context(running(command, upstream_port))
-        command = [sys.executable, "-m", "uvicorn", "lexcustis.asgi:application"]
-        command += ["--host", "127.0.0.1", "--port", str(our_port), "--loop", "uvloop"]
-        command += ["--http", "httptools", "--lifespan", "on", "--no-access-log"]
-        stack.enter_context(running([*command, "--log-level", "warning"], our_port))
+        stack.enter_context(running(web("lexcustis.asgi:application", our_port), our_port))
         question = {"model": "bench", "messages": [{"role": "user", "content": "Hi"}]}
         direct = Client(
             upstream_port, "/v1/chat/completions", {}, {**question, "stream": True}, b'"content"'
@@ -155,6 +152,14 @@ def product() -> Iterator[tuple[Client, Client]]:
         headers = {"Authorization": f"Bearer {key}"}
         ours = Client(our_port, "/api/v1/chat", headers, {"message": "Hi"}, b"event: text")
         yield direct, ours
+
+
+def web(application: str, port: int, *options: str) -> list[str]:
+    """The command of one web process, as the Procfile has it."""
+    command = [sys.executable, "-m", "uvicorn", application, *options]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--loop", "uvloop"]
+    command += ["--http", "httptools", "--lifespan", "on", "--no-access-log"]
+    return [*command, "--no-server-header", "--log-level", "warning"]
 
 
 def prepare(upstream_port: int) -> str:
@@ -190,18 +195,20 @@ def prepare(upstream_port: int) -> str:
 
 
 @contextlib.contextmanager
-def running(command: list[str], port: int) -> Iterator[None]:
+def running(
+    command: list[str], port: int, environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A child process, from the moment it listens."""
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, env=environment) as process:
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 120
             while True:
                 with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                     break
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"did not start: {' '.join(command)}")
                 time.sleep(0.1)
-            yield
+            yield process
         finally:
             process.terminate()
 
