@@ -15,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-ha
 
 .DEFAULT_GOAL := help
 .PHONY: help run test install install-dev lint format types contracts suite prove \
-	clients bench lock upgrade clean
+	clients bench messages lock upgrade clean
 
 help:  ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -65,6 +65,9 @@ prove: install-dev  ## Try to break them at length: kills, forgeries, erasures (
 
 bench: install-dev  ## Measure (ONLY=name, SCALE=ci or full); the figures of docs/proofs.md
 	@$(BIN)/python -m benchmarks --scale $(SCALE) $(ONLY)
+
+messages: install-dev  ## Collect what dossiers print and compile the catalogues (no GNU gettext needed)
+	@$(DEMO) $(BIN)/python manage.py dossier_messages
 
 lock: install-dev  ## Write requirements*.txt anew from the .in files, with hashes
 	@$(COMPILE) requirements.in -o requirements.txt

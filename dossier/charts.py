@@ -12,6 +12,7 @@ from qrcode.constants import ERROR_CORRECT_M
 from qrcode.main import QRCode
 
 from dossier.languages import write_number, write_short_day
+from dossier.phrases import say
 
 WIDTH = 680
 _FONT = "font-family='Liberation Sans, DejaVu Sans, sans-serif'"
@@ -19,6 +20,7 @@ _INK, _MUTED, _LINE = "#1b2430", "#56606d", "#c9cfcb"
 # Told apart by lightness too, for those who see no colours and for black-and-white print.
 COLOURS = ("#0f5e63", "#d08c1f", "#6b4c9a", "#8aa8a6", "#a3262a", "#3f4a56")
 _MOST_BARS = 62
+_LABELS = 190  # the room for labels beside bars, unless one is longer
 
 
 def calls_by_region(
@@ -42,7 +44,7 @@ def calls_by_region(
             bottom=bottom, room=bottom - 24,
         )  # fmt: skip
     parts += _dates(buckets, left=left, slot=slot, y=height - 10)
-    parts += _legend(regions or [_("no calls")])
+    parts += _legend([say(region) for region in regions] or [_("no calls")])
     return _svg(height, parts)
 
 
@@ -138,8 +140,10 @@ def _legend(names: Sequence[str]) -> list[str]:
     return parts
 
 
-def bars(values: Sequence[tuple[str, int]], *, label_width: int = 190) -> str:
+def bars(values: Sequence[tuple[str, int]]) -> str:
     """Horizontal bars with their numbers, one for each named value; zero is shown as zero."""
+    longest = max((len(name) for name, _count in values), default=0)
+    label_width = min(max(_LABELS, 5.4 * longest + 12), WIDTH / 2)
     top = max((count for _, count in values), default=0) or 1
     row, parts = 17, []
     room = WIDTH - label_width - 60
@@ -147,9 +151,9 @@ def bars(values: Sequence[tuple[str, int]], *, label_width: int = 190) -> str:
         y = number * row
         wide = count / top * room
         parts.append(
-            f"<text x='{label_width - 8}' y='{y + 12}' text-anchor='end' font-size='10' "
+            f"<text x='{label_width - 8:g}' y='{y + 12}' text-anchor='end' font-size='10' "
             f"fill='{_INK}' {_FONT}>{escape(name)}</text>"
-            f"<rect x='{label_width}' y='{y + 3}' width='{max(wide, 0.8):.2f}' height='11' "
+            f"<rect x='{label_width:g}' y='{y + 3}' width='{max(wide, 0.8):.2f}' height='11' "
             f"fill='{COLOURS[0] if count else _LINE}'/>"
             f"<text x='{label_width + max(wide, 0.8) + 6:.2f}' y='{y + 12}' font-size='10' "
             f"fill='{_MUTED}' {_FONT}>{write_number(count)}</text>"

@@ -14,7 +14,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,7 +24,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dossier import charts
-from dossier.collect import Collected
 from dossier.composition import SUBTITLES, TITLES
 from dossier.document import Document
 from dossier.languages import Language, speaking, write_day, write_moment, write_number
@@ -184,7 +183,7 @@ def _pictures(material: Material, document: Document) -> dict[str, str]:
     data, period = material.collected, material.period
     totals = data.totals()
     pictures = {
-        "regions": charts.calls_by_region(_spoken_regions(data), period.first, period.last),
+        "regions": charts.calls_by_region(data.calls_by_day, period.first, period.last),
         "endings": charts.bars(
             [(say(ENDING_LABELS[state]), count) for state, count in totals.items()]
         ),
@@ -197,10 +196,6 @@ def _pictures(material: Material, document: Document) -> dict[str, str]:
     return pictures
 
 
-def _spoken_regions(data: Collected) -> list[tuple[date, str, int]]:
-    return [(day, say(region), count) for day, region, count in data.calls_by_day]
-
-
 def _state_bars(document: Document) -> list[tuple[str, int]]:
     counts = document.state_counts().items()
     return [(capitalised(str(STATE_LABELS[state])), count) for state, count in counts if count]
@@ -209,8 +204,8 @@ def _state_bars(document: Document) -> list[tuple[str, int]]:
 def _chart_texts(material: Material, document: Document) -> dict[str, str]:
     """The charts in words, for those who do not see them."""
     by_region: dict[str, int] = {}
-    for _day, region, count in _spoken_regions(material.collected):
-        by_region[region] = by_region.get(region, 0) + count
+    for _day, region, count in material.collected.calls_by_day:
+        by_region[say(region)] = by_region.get(say(region), 0) + count
     totals = material.collected.totals().items()
     endings = [(say(ENDING_LABELS[state]), count) for state, count in totals]
     return {
