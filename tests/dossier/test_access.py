@@ -200,6 +200,7 @@ def test_the_officer_asks_in_the_admin_with_the_last_month_filled_in(cast: Cast)
     assert 'type="date"' in page
     assert "style=" not in page
     form = {"kind": "art10", "period_start": "2026-10-01", "period_end": "2026-10-31"}
+    form["language"] = "en"
     answer = client.post("/admin/dossier/dossier/add/", form)
     made = Dossier.objects.for_tenant(cast.olivia).get()
     assert answer.headers["Location"].endswith(f"/{made.pk}/change/")
