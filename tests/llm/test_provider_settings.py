@@ -284,4 +284,8 @@ async def test_a_provider_is_tried_before_it_is_used() -> None:
         check = await provider_settings.check(server.provider("openai_compatible"), chat=True)
         assert "no more requests" in check.problem
     simulated = build(Configuration(vendor("simulated"), "t", "Simulated", "sim-small"))
-    assert (await provider_settings.check(simulated)).models == ("sim-large", "sim-small", "sim-embed")
+    assert (await provider_settings.check(simulated)).models == (
+        "sim-large",
+        "sim-small",
+        "sim-embed",
+    )
