@@ -160,7 +160,7 @@ def _fail_as_asked(prompt: str) -> None:
     if "[[fail]]" in prompt:
         raise Unavailable("The simulated model fails, as the prompt asks.")
     if "[[limit]]" in prompt:
-        raise RateLimited("The simulated model takes no more requests.", retry_after=2.0)
+        raise RateLimited("The simulated model takes no more requests.", retry_after=8.0)
 
 
 def _vector(text: str, length: int) -> Vector:

@@ -17,6 +17,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pikepdf
@@ -93,7 +94,8 @@ def asks_and_finds_it_again(member: Visit) -> str:
     for _ in range(12):
         lengths.append(len(content.inner_text()))
         page.wait_for_timeout(100)
-    assert lengths == sorted(lengths)
+    # A closed pair of signs becomes form, so the text may shrink a little in between.
+    assert all(later > earlier - 40 for earlier, later in pairwise(lengths)), lengths
     assert len(set(lengths)) >= 3, f"the text did not grow: {lengths}"
     member.wait_for_answer()
     whole = content.inner_text()

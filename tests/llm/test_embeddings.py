@@ -106,10 +106,10 @@ def test_what_cannot_be_recorded_or_read_is_refused(client: openai.OpenAI, cast:
 def test_failures_are_recorded_and_have_the_clients_own_classes(
     client: openai.OpenAI, cast: Cast
 ) -> None:
-    with pytest.raises(openai.RateLimitError):
-        client.embeddings.create(model="sim-embed", input="[[limit]]")
     with pytest.raises(openai.InternalServerError):
         client.embeddings.create(model="sim-embed", input="[[fail]]")
+    with pytest.raises(openai.RateLimitError):
+        client.embeddings.create(model="sim-embed", input="[[limit]]")
     states = Inference.objects.for_tenant(cast.max).values_list("state", flat=True)
     assert set(states) == {"failed"}
     pause(cast.olivia, reason="test")

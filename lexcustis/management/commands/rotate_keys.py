@@ -49,8 +49,9 @@ class Command(BaseCommand):
         for organisation in renewed:
             number = renew_organisation_key(organisation)
             self.stdout.write(f"{organisation.slug}: key {number} seals from now on.")
-        # Also of those that an interrupted run left.
-        items = sum(rewrap_items(organisation, SEALED_COLUMNS) for organisation in organisations)
+        # Everybody's, unless one was named: an interrupted run may have left some.
+        moved = renewed if renew else organisations
+        items = sum(rewrap_items(organisation, SEALED_COLUMNS) for organisation in moved)
         self.stdout.write(f"{items} sealed values were moved to their organisation's newest key.")
         used = wrapped_by()
         for identifier in list(vault.instance_keys())[1:]:
