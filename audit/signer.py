@@ -16,14 +16,12 @@ its vkey, so that what it signed can still be checked and nothing new can be sig
 from __future__ import annotations
 
 import base64
-import contextlib
-import fcntl
-import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
@@ -31,10 +29,12 @@ from django.conf import settings
 
 from audit import notes
 from audit.hashing import EMPTY_ROOT
+from audit.head_journal import HeadJournal, sync_folder, write_file
 from audit.notes import Head
 from audit.proofs import verify_consistency
 
-_COMPACT_AFTER_LINES = 50_000
+_Key = TypeVar("_Key", Ed25519PrivateKey, MLDSA44PrivateKey)
+_Keys = dict[Path, tuple[tuple[int, int, int, int], _Key]]
 
 
 class SignerUnavailable(Exception):
@@ -91,44 +91,53 @@ def signer() -> Signer:
 
 
 def local_signer() -> LocalSigner:
-    """The signer with its store in this file system."""
-    return LocalSigner(
-        Path(settings.SIGNER_HOME), create_key=settings.DEMO, second=settings.SIGNER_ML_DSA
+    """The signer with its store in this file system: one in a process, which remembers it."""
+    return _local_signer(
+        Path(settings.SIGNER_HOME),
+        settings.LEDGER_HOST,
+        create_key=settings.DEMO,
+        second=settings.SIGNER_ML_DSA,
     )
 
 
+@cache
+def _local_signer(home: Path, _name: str, *, create_key: bool, second: bool) -> LocalSigner:
+    return LocalSigner(home, create_key=create_key, second=second)
+
+
 class LocalSigner:
-    """A signer in this process. Several processes may use the same store at once."""
+    """A signer in this process. Several processes and threads may use the same store at once.
+
+    It remembers the heads and keys that it has read, and looks each time whether they changed.
+    """
 
     def __init__(self, home: Path, *, create_key: bool = False, second: bool = False) -> None:
         self._home = home
         self._create_key = create_key
         self._second = second
         self._name = settings.LEDGER_HOST
-        self._heads: dict[str, Head] = {}
-        self._read_until = 0
-        self._inode = -1
-        self._lines = 0
+        self._journal = HeadJournal(home)
+        self._keys: _Keys[Ed25519PrivateKey] = {}
+        self._second_keys: _Keys[MLDSA44PrivateKey] = {}
 
     def heads(self, origins: Iterable[str]) -> dict[str, Head]:
         """The last head signed for each of the logs that the signer knows."""
-        known = self.all_heads()
-        return {origin: known[origin] for origin in origins if origin in known}
+        with self._journal.locked():
+            known = self._journal.read()
+            return {origin: known[origin] for origin in origins if origin in known}
 
     def all_heads(self) -> dict[str, Head]:
         """The last head signed for every log that the signer knows."""
-        with self._locked():
-            self._read_journal()
-            return dict(self._heads)
+        with self._journal.locked():
+            return dict(self._journal.read())
 
     def sign(self, requests: Sequence[Request]) -> list[str | Refusal]:
         """A signed note, or a refusal, for each request. Heads are on disk before it returns."""
         keys, second = self._private_keys(), self._second_private_keys()
-        with self._locked():
-            self._read_journal()
-            results = [self._decide(request) for request in requests]
-            accepted = [item for item in results if isinstance(item, Head)]
-            self._write_journal(accepted)
+        with self._journal.locked():
+            known = dict(self._journal.read())
+            results = [_decide(request, known) for request in requests]
+            self._journal.add([item for item in results if isinstance(item, Head)])
         return [
             item
             if isinstance(item, Refusal)
@@ -160,7 +169,7 @@ class LocalSigner:
 
     def new_second_key(self) -> str:
         """Make a key for the second signature; return its vkey."""
-        with self._locked():
+        with self._journal.locked():
             seed = MLDSA44PrivateKey.generate().private_bytes_raw()
             self._keep_key(seed, ".mldsa44")
         public = _public_bytes(MLDSA44PrivateKey.from_seed_bytes(seed))
@@ -168,23 +177,23 @@ class LocalSigner:
 
     def new_key(self) -> str:
         """Make another key; from now on it signs with those there are. Returns its vkey."""
-        with self._locked():
+        with self._journal.locked():
             self._make_key()
         return self.verification_keys()[0]
 
     def retire_old_keys(self) -> list[str]:
         """Destroy every key but the newest of its kind; return the vkeys of those that are gone."""
         gone = []
-        with self._locked():
+        with self._journal.locked():
             old = [(path, _public_bytes(_read_key(path))) for path in self._key_paths()[1:]]
             old += [(path, _public_bytes(_read_second(path))) for path in self._second_paths()[1:]]
             for path, public in old:
                 vkey = notes.verification_key(self._name, public)
-                _write_file(path.with_suffix(".retired"), f"{vkey}\n".encode())
+                write_file(path.with_suffix(".retired"), f"{vkey}\n".encode())
                 path.write_bytes(bytes(path.stat().st_size))
                 path.unlink()
                 gone.append(vkey)
-            _sync_folder(self._home / "keys")
+            sync_folder(self._home / "keys")
         return gone
 
     def _note(self, text: str, keys: Sequence[Ed25519PrivateKey]) -> str:
@@ -197,98 +206,13 @@ class LocalSigner:
             notes.sign_again(head, name=self._name, private_key=key, moment=moment) for key in keys
         )
 
-    def _decide(self, request: Request) -> Head | Refusal:
-        head = request.head
-        known = self._heads.get(head.origin, Head(head.origin, 0, EMPTY_ROOT))
-        if head.size < known.size:
-            return Refusal(f"size {head.size} is smaller than {known.size}, signed before", known)
-        if head.size == known.size and head.root != known.root:
-            return Refusal(f"another root of size {head.size} was signed before", known)
-        if head.size > known.size and not (
-            request.old_size == known.size
-            and verify_consistency(
-                old_size=known.size,
-                new_size=head.size,
-                old_root=known.root,
-                new_root=head.root,
-                proof=request.proof,
-            )
-        ):
-            return Refusal(f"no valid proof that it extends the head of size {known.size}", known)
-        self._heads[head.origin] = head
-        return head
-
-    # -- The journal of heads -------------------------------------------------------------------
-
-    @property
-    def _journal(self) -> Path:
-        return self._home / "heads.log"
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(self._home / "lock", os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
-
-    def _read_journal(self) -> None:
-        """Read what other processes have written since the last time."""
-        try:
-            status = self._journal.stat()
-        except FileNotFoundError:
-            self._heads, self._read_until, self._inode, self._lines = {}, 0, -1, 0
-            return
-        if status.st_ino != self._inode or status.st_size < self._read_until:
-            self._heads, self._read_until, self._lines = {}, 0, 0
-            self._inode = status.st_ino
-        if status.st_size == self._read_until:
-            return
-        with self._journal.open("rb") as journal:
-            journal.seek(self._read_until)
-            data = journal.read()
-        complete = data[: data.rfind(b"\n") + 1]  # a crash may have cut the last line short
-        for line in complete.decode().splitlines():
-            size, root, origin = line.split(" ", 2)
-            self._heads[origin] = Head(origin, int(size), base64.b64decode(root))
-            self._lines += 1
-        self._read_until += len(complete)
-
-    def _write_journal(self, heads: Sequence[Head]) -> None:
-        if not heads:
-            return
-        if self._lines > _COMPACT_AFTER_LINES + 2 * len(self._heads):
-            self._replace_journal()
-            return
-        with self._journal.open("r+b" if self._journal.exists() else "w+b") as journal:
-            journal.truncate(self._read_until)
-            journal.seek(self._read_until)
-            journal.write(_lines(heads))
-            journal.flush()
-            os.fsync(journal.fileno())
-            self._inode = os.fstat(journal.fileno()).st_ino
-            self._read_until = journal.tell()
-        if not self._lines:
-            _sync_folder(self._home)
-        self._lines += len(heads)
-
-    def _replace_journal(self) -> None:
-        fresh = self._home / "heads.new"
-        _write_file(fresh, _lines(self._heads.values()))
-        fresh.replace(self._journal)
-        _sync_folder(self._home)
-        self._inode = -1
-        self._read_journal()
-
     # -- The keys -------------------------------------------------------------------------------
 
     def _private_keys(self) -> list[Ed25519PrivateKey]:
         """The private keys, newest first."""
         paths = self._key_paths()
         if not paths and self._create_key:
-            with self._locked():
+            with self._journal.locked():
                 if not self._key_paths():
                     self._make_key()
             paths = self._key_paths()
@@ -297,7 +221,8 @@ class LocalSigner:
                 f"There is no signing key in {self._home}: make one with "
                 "'python manage.py signer --new-key', or set SIGNER_HOME."
             )
-        return [_read_key(path) for path in paths]
+        self._keys = _remembered(paths, self._keys, _read_key)
+        return [key for _status, key in self._keys.values()]
 
     def _second_private_keys(self) -> list[MLDSA44PrivateKey]:
         """The keys of the second signature, newest first; none where it is not wanted."""
@@ -309,7 +234,8 @@ class LocalSigner:
                 f"SIGNER_ML_DSA is on, and there is no such key in {self._home}: make one with "
                 "'python manage.py signer --new-second-key'."
             )
-        return [_read_second(path) for path in paths]
+        self._second_keys = _remembered(paths, self._second_keys, _read_second)
+        return [key for _status, key in self._second_keys.values()]
 
     def _second_paths(self) -> list[Path]:
         return sorted((self._home / "keys").glob("*.mldsa44"), reverse=True)
@@ -325,9 +251,45 @@ class LocalSigner:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         number = len(list(folder.glob("[0-9]*"))) + 1
         fresh = folder / "new"
-        _write_file(fresh, base64.b64encode(seed) + b"\n")
+        write_file(fresh, base64.b64encode(seed) + b"\n")
         fresh.rename(folder / f"{number:04}{suffix}")
-        _sync_folder(folder)
+        sync_folder(folder)
+
+
+def _decide(request: Request, heads: dict[str, Head]) -> Head | Refusal:
+    """The head where it may be signed after *heads*, to which it is then added."""
+    head = request.head
+    known = heads.get(head.origin, Head(head.origin, 0, EMPTY_ROOT))
+    if head.size < known.size:
+        return Refusal(f"size {head.size} is smaller than {known.size}, signed before", known)
+    if head.size == known.size and head.root != known.root:
+        return Refusal(f"another root of size {head.size} was signed before", known)
+    if head.size > known.size and not (
+        request.old_size == known.size
+        and verify_consistency(
+            old_size=known.size,
+            new_size=head.size,
+            old_root=known.root,
+            new_root=head.root,
+            proof=request.proof,
+        )
+    ):
+        return Refusal(f"no valid proof that it extends the head of size {known.size}", known)
+    heads[head.origin] = head
+    return head
+
+
+def _remembered(
+    paths: Iterable[Path], before: _Keys[_Key], read: Callable[[Path], _Key]
+) -> _Keys[_Key]:
+    """The keys in these files; only what is new or was replaced is read."""
+    found: _Keys[_Key] = {}
+    for path in paths:
+        status = path.stat()
+        seen = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        kept = before.get(path)
+        found[path] = kept if kept is not None and kept[0] == seen else (seen, read(path))
+    return found
 
 
 def _read_seed(path: Path) -> bytes:
@@ -344,26 +306,3 @@ def _read_second(path: Path) -> MLDSA44PrivateKey:
 
 def _public_bytes(key: Ed25519PrivateKey | MLDSA44PrivateKey) -> bytes:
     return key.public_key().public_bytes_raw()
-
-
-def _lines(heads: Iterable[Head]) -> bytes:
-    return b"".join(
-        f"{head.size} {base64.b64encode(head.root).decode()} {head.origin}\n".encode()
-        for head in heads
-    )
-
-
-def _write_file(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
