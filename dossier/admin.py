@@ -71,7 +71,7 @@ class DossierAdmin(TenantModelAdmin):
         ),
     ]
     add_fieldsets = [
-        (None, {"fields": ["kind", "period_start", "period_end"]}),
+        (None, {"fields": ["kind", "period", "period_start", "period_end"]}),
         (_("Languages"), {"fields": ["language", "further_languages"]}),
     ]
 
@@ -235,7 +235,7 @@ class DossierAdmin(TenantModelAdmin):
 
 @admin.register(DossierSchedule)
 class DossierScheduleAdmin(TenantModelAdmin):
-    """Dossiers that are made for every full month."""
+    """Dossiers that are made for every full month, quarter or year."""
 
     permissions = {
         "view": Permission.DOSSIER_READ,
@@ -243,16 +243,18 @@ class DossierScheduleAdmin(TenantModelAdmin):
         "change": Permission.DOSSIER_REQUEST,
         "delete": Permission.DOSSIER_REQUEST,
     }
-    list_intro = _("On the first day of each month the dossier of the month before is made.")
+    list_intro = _(
+        "The day after a full month, quarter or year, its dossier is made without anybody asking."
+    )
     form = ScheduleForm
-    list_display = ["kind", "is_enabled", "catch_up_months", "created_at"]
-    fields = ["kind", "language", "further_languages", "is_enabled", "catch_up_months"]
+    list_display = ["kind", "rhythm", "is_enabled", "catch_up_months", "created_at"]
+    fields = ["kind", "rhythm", "language", "further_languages", "is_enabled", "catch_up_months"]
     sortable_by = ()
     actions = None
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        """The kind stays what it was."""
-        return ["kind"] if obj else []
+        """Kind and rhythm stay what they were."""
+        return ["kind", "rhythm"] if obj else []
 
     def perform_create(self, request: HttpRequest, values: dict[str, Any]) -> models.Model:
         """Schedule a kind."""

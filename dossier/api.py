@@ -16,7 +16,7 @@ from dossier.catalogue import CATALOGUE
 from dossier.declarations import declarations_at, declare
 from dossier.link_api import router as links_router
 from dossier.models import Declaration, Dossier, Kind
-from dossier.scheduling import Languages, cancel, request_dossier
+from dossier.scheduling import Languages, asked_days, cancel, request_dossier
 from orgs.api_auth import tenant_of_call
 from orgs.roles import Permission
 
@@ -57,7 +57,7 @@ class Dossiers(Schema):
 
 
 class DossierRequest(Schema):
-    """What to make. Both days are included.
+    """What to make: ``period`` is ``2026``, ``2026-Q3`` or ``2026-10``, else both days are given.
 
     ``language`` is that of ``dossier.pdf``, by default the organisation's; each of
     ``further_languages`` gives one more PDF. Manifests are the same in every language.
@@ -66,8 +66,9 @@ class DossierRequest(Schema):
     model_config = ConfigDict(extra="forbid")
 
     kind: Literal["art53", "art10", "full"]
-    period_start: date
-    period_end: date
+    period: Annotated[str, Field(pattern=r"^[0-9]{4}(-([0-9]{2}|Q[1-4]))?$")] | None = None
+    period_start: date | None = None
+    period_end: date | None = None
     language: Literal["en", "de", "fr", "it"] | None = None
     further_languages: list[Literal["en", "de", "fr", "it"]] = Field([], max_length=4)
 
@@ -121,11 +122,12 @@ def list_dossiers(
 def ask_for_dossier(request: HttpRequest, wanted: DossierRequest) -> Status[Dossier]:
     """Have a dossier made. Asking again for the same kind and period gives the same dossier."""
     tenant = tenant_of_call(request)
+    first, last = asked_days(wanted.period, wanted.period_start, wanted.period_end)
     dossier = request_dossier(
         tenant,
         kind=Kind(wanted.kind),
-        first=wanted.period_start,
-        last=wanted.period_end,
+        first=first,
+        last=last,
         languages=_languages(wanted),
     )
     return Status(202, dossier)

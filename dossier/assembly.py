@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 
 from dossier.collect import collect, one_snapshot
+from dossier.comparison import compare
 from dossier.declarations import declarations_at
 from dossier.evidence import Slice
 from dossier.integrity import Progress, integrity_at
@@ -53,6 +54,7 @@ def material_of(
             software_version=settings.VERSION,
             engine=engine(),
             seal=seal or SealFacts(),
+            comparison=compare(dossier.organisation_id, dossier.period, dossier.as_of),
         )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from dossier.collect import Collected, Use
+from dossier.comparison import Comparison
 from dossier.declarations import Declarations
 from dossier.evidence import Slice
 from dossier.integrity import Integrity
@@ -52,6 +53,7 @@ class Material:
     software_version: str
     engine: Mapping[str, str]
     seal: SealFacts = field(default_factory=SealFacts)
+    comparison: Comparison | None = None
 
     def role_of(self, system: SystemInPeriod) -> str | None:
         """The declared role for *system*, which decides how half of the sections are to be read."""

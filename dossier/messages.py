@@ -34,7 +34,12 @@ DOMAIN = "django"
 _NO_DATE = datetime(2000, 1, 1, tzinfo=UTC)
 TRANSLATED = tuple(language for language in Language if language is not Language.ENGLISH)
 # Modules whose every text is printed. Elsewhere only what stands in phrase() or gettext() is.
-WRITERS = ("dossier/sections", "dossier/composition.py", "dossier/integrity.py")
+WRITERS = (
+    "dossier/sections",
+    "dossier/comparison.py",
+    "dossier/composition.py",
+    "dossier/integrity.py",
+)
 SPEAKERS = (
     "dossier/bundle.py",
     "dossier/charts.py",

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from dossier.languages import Language
-from dossier.periods import Period
+from dossier.periods import Period, Rhythm
 from orgs.identifiers import uuid7
 from orgs.models import Organisation, User
 from orgs.tenancy import TenantModel
@@ -155,7 +155,7 @@ class Dossier(TenantModel):
 
 
 class DossierSchedule(TenantModel):
-    """Have a dossier of one kind made for every full month."""
+    """Have a dossier of one kind made for every full month, quarter or year."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     organisation = models.ForeignKey(
@@ -165,6 +165,7 @@ class DossierSchedule(TenantModel):
         verbose_name=_("organisation"),
     )
     kind = models.CharField(_("kind"), max_length=10, choices=Kind)
+    rhythm = models.CharField(_("how often"), max_length=7, choices=Rhythm, default=Rhythm.MONTH)
     language = models.CharField(
         _("language"),
         max_length=2,
@@ -179,24 +180,25 @@ class DossierSchedule(TenantModel):
         default=3,
         validators=[MaxValueValidator(36)],
         help_text=_(
-            "How many full months back a missed dossier is made, once, after a stop of the service."
+            "How many full months after the end of its period a missed dossier is still made, "
+            "once, after a stop of the service."
         ),
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
     class Meta(TenantModel.Meta):
         verbose_name = _("dossier schedule")
-        ordering = ["kind"]
+        ordering = ["kind", "rhythm"]
         constraints = [
             models.UniqueConstraint(
-                fields=["organisation", "kind"],
-                name="one_schedule_per_kind",
-                violation_error_message=_("There is a schedule for this kind of dossier."),
+                fields=["organisation", "kind", "rhythm"],
+                name="one_schedule_per_kind_and_rhythm",
+                violation_error_message=_("There is such a schedule for this kind of dossier."),
             )
         ]
 
     def __str__(self) -> str:
-        return str(_("%(kind)s, monthly") % {"kind": self.get_kind_display()})
+        return f"{self.get_kind_display()}, {self.get_rhythm_display()}"
 
 
 class Declaration(TenantModel):

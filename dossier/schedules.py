@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from dossier.models import DossierSchedule
+from dossier.periods import Rhythm
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
 
@@ -16,12 +17,13 @@ def create_schedule(
     tenant: Tenant,
     *,
     kind: str,
+    rhythm: str = Rhythm.MONTH,
     is_enabled: bool = True,
     catch_up_months: int = 3,
     language: str = "",
     further_languages: Sequence[str] = (),
 ) -> DossierSchedule:
-    """Have a dossier of *kind* made for every full month from now on.
+    """Have a dossier of *kind* made for every full month, quarter or year from now on.
 
     Without a *language* it is the organisation's at the time of each dossier.
     """
@@ -29,6 +31,7 @@ def create_schedule(
     schedule = DossierSchedule(
         organisation=tenant.organisation,
         kind=kind,
+        rhythm=rhythm,
         is_enabled=is_enabled,
         catch_up_months=catch_up_months,
         language=language,

@@ -24,7 +24,7 @@ from audit.ledger import Draft, append
 from dossier.doorbell import ring, ring_after_commit
 from dossier.languages import check_languages
 from dossier.models import Dossier, DossierSchedule, Kind
-from dossier.periods import months_before, today
+from dossier.periods import Rhythm, due_periods, named_period, today
 from orgs.changes import SYSTEM
 from orgs.models import Organisation, User
 from orgs.roles import Permission
@@ -74,6 +74,21 @@ def request_dossier(
         if not created:
             _put_back(dossier, languages)
     return dossier
+
+
+def asked_days(period: str | None, first: date | None, last: date | None) -> tuple[date, date]:
+    """The days that a request means: those of a named *period*, else both that are given."""
+    if period:
+        if first or last:
+            raise ValidationError({"period": _("Name the period, or its days, not both.")})
+        try:
+            return named_period(period)
+        except ValueError as error:
+            raise ValidationError({"period": str(error)}) from error
+    if first is None or last is None:
+        missing = "period_start" if first is None else "period_end"
+        raise ValidationError({missing: _("Name the period, or its first and last day.")})
+    return first, last
 
 
 def _check_period(first: date, last: date, now: date) -> None:
@@ -179,7 +194,8 @@ def tick(now: datetime | None = None) -> int:
             # One organisation's trouble is not another's.
             logger.exception("dossier.schedule_failed", schedule=str(schedule.pk), exc_info=error)
     for dossier_id in _waiting(now):
-        ring(dossier_id)
+        if not ring(dossier_id):
+            break  # nobody hears it; the next tick finds the same rows
     return opened
 
 
@@ -187,7 +203,8 @@ def _open_due(schedule: DossierSchedule, now: datetime) -> int:
     organisation, opened = schedule.organisation, 0
     day = today(now, organisation.time_zone)
     since = today(schedule.created_at, organisation.time_zone)
-    for first, last in months_before(day, schedule.catch_up_months):
+    due = due_periods(day, schedule.catch_up_months, Rhythm(schedule.rhythm))
+    for first, last in due:
         if last < since:
             continue  # over before anybody asked for a schedule
         _, created = open_dossier(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dossier.collect import ENDINGS, FEW_PEOPLE, Use
+from dossier.comparison import comparison_block
 from dossier.document import Block, Row, Section
 from dossier.leaves import Evidence, Leaf, Origin, not_applicable, unknown
 from dossier.material import Material, use_evidence
@@ -270,6 +271,7 @@ def usage(material: Material) -> Section:
     if not blocks:
         row = Row("calls", "Calls to models", material.counted(0, "count-calls"))
         blocks.append(Block("none", "Use", (row,)))
+    blocks.append(comparison_block(material))
     return Section(
         "11",
         "usage",

@@ -241,7 +241,7 @@ def test_a_schedule_is_set_up_changed_and_removed_in_the_admin(cast: Cast) -> No
     form = {"kind": "art53", "is_enabled": "on", "catch_up_months": "2"}
     assert client.post(f"{base}add/", form).status_code == 302
     twice = client.post(f"{base}add/", form)
-    assert "There is a schedule for this kind" in twice.content.decode()
+    assert "There is such a schedule for this kind" in twice.content.decode()
     from dossier.models import DossierSchedule
 
     row = DossierSchedule.objects.for_tenant(cast.olivia).get()

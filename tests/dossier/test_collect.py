@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from dossier.collect import Collected, collect, one_snapshot
-from dossier.periods import Period, month_before, months_before
+from dossier.periods import Period
 from tests.cast import Cast
 from tests.dossier.scene import call
 
@@ -83,8 +83,3 @@ def test_the_picture_is_taken_in_one_read_only_snapshot(cast: Cast) -> None:
 def test_a_period_does_not_run_backwards() -> None:
     with pytest.raises(ValueError):
         Period(date(2026, 10, 2), date(2026, 10, 1), "UTC")
-
-
-def test_the_last_full_months_end_before_the_day() -> None:
-    assert month_before(date(2026, 3, 31)) == (date(2026, 2, 1), date(2026, 2, 28))
-    assert [first.month for first, _ in months_before(date(2026, 2, 1), 3)] == [11, 12, 1]

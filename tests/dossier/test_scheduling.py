@@ -138,6 +138,43 @@ def test_what_a_worker_left_is_rung_for_again(cast: Cast, monkeypatch) -> None:
     assert str(made.pk) in rung
 
 
+def test_quarters_and_years_come_beside_the_months(cast: Cast, schedule) -> None:
+    for rhythm in ("quarter", "year"):
+        row = create_schedule(cast.olivia, kind="art53", rhythm=rhythm, catch_up_months=1)
+        DossierSchedule.objects.for_tenant(cast.olivia).filter(pk=row.pk).update(
+            created_at=datetime(2026, 6, 15, tzinfo=UTC)
+        )
+    DossierSchedule.objects.for_tenant(cast.olivia).update(catch_up_months=1)
+    for hour in (22, 23):  # the year ends at eleven in the evening, UTC
+        tick(datetime(2026, 12, 31, hour, 30, tzinfo=UTC))
+    rows = Dossier.objects.for_tenant(cast.olivia).order_by("period_start", "period_end")
+    made = [f"{row.period_start} {row.period_end}" for row in rows]
+    assert made == [
+        "2026-01-01 2026-12-31",
+        "2026-10-01 2026-12-31",
+        "2026-11-01 2026-11-30",
+        "2026-12-01 2026-12-31",
+    ]
+
+
+def test_asking_without_a_broker_takes_no_longer_than_a_person_waits(cast, settings) -> None:
+    import time
+
+    from celery import current_app
+
+    before = current_app.conf.broker_url, current_app.conf.broker_write_url
+    current_app.conf.broker_url = current_app.conf.broker_write_url = "redis://127.0.0.1:9/0"
+    try:
+        day = timezone.localdate() - timedelta(days=1)
+        started = time.monotonic()
+        made = request_dossier(cast.olivia, kind="art53", first=day, last=day)
+        waited = time.monotonic() - started
+    finally:
+        current_app.conf.broker_url, current_app.conf.broker_write_url = before
+    assert made.state == "waiting"
+    assert waited < 6, "the connection was tried again and again"
+
+
 def test_only_who_may_ask_may_schedule(cast: Cast) -> None:
     with pytest.raises(PermissionRefused):
         create_schedule(cast.alice, kind="art53")
