@@ -172,6 +172,7 @@ CELERY_IMPORTS = ["audit.anchor_tasks"]
 CELERY_BEAT_SCHEDULE = {
     "close-interrupted-inferences": {"task": "llm.tasks.close_interrupted", "schedule": 15.0},
     "compact-budgets": {"task": "llm.tasks.compact_budgets", "schedule": 60.0},
+    "report-usage": {"task": "llm.tasks.report_usage", "schedule": 60.0},
     "look-for-due-dossiers": {"task": "dossier.tasks.tick", "schedule": 60.0},
     "keep-ledger": {"task": "audit.tasks.keep_ledger", "schedule": 300.0},
     "anchor-heads": {"task": "audit.anchor_tasks.anchor_heads", "schedule": 60.0},
@@ -342,6 +343,8 @@ PROVIDER_CA_FILE = env.str("PROVIDER_CA_FILE", default="")
 PROVIDER_ALLOWED_NETWORKS = env.list(
     "PROVIDER_ALLOWED_NETWORKS", default=["127.0.0.0/8", "::1/128"] if DEMO else []
 )
+# The server of `make run MODEL=local`; the supervisor sets it.
+LOCAL_MODEL_URL = env.str("LOCAL_MODEL_URL", default="")
 # A started inference whose process has not renewed its lease for so long is closed as interrupted.
 INFERENCE_LEASE_SECONDS = env.int("INFERENCE_LEASE_SECONDS", default=30)
 

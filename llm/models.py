@@ -15,6 +15,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from llm.billing_models import BillingDelivery, BillingWebhook
 from llm.budget_models import Budget, BudgetAccount, BudgetEntry
 from llm.rules_models import MOST_REQUESTS_PER_MINUTE, CallRules
 from orgs.identifiers import uuid7
@@ -23,6 +24,8 @@ from orgs.roles import Role
 from orgs.tenancy import TenantModel
 
 __all__ = [
+    "BillingDelivery",
+    "BillingWebhook",
     "Budget",
     "BudgetAccount",
     "BudgetEntry",

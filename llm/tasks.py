@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from llm import budgets, interrupted
+from llm import billing, billing_delivery, budgets, interrupted
 
 
 @shared_task(name="llm.tasks.close_interrupted")
@@ -17,3 +17,10 @@ def close_interrupted() -> int:
 def compact_budgets() -> int:
     """Fold settled entries of budgets into their accounts."""
     return budgets.compact()
+
+
+@shared_task(name="llm.tasks.report_usage")
+def report_usage() -> int:
+    """Enter reports of days that are over, and send what is due."""
+    billing.enter_due()
+    return billing_delivery.deliver_due()

@@ -17,12 +17,14 @@ from django.db.models.functions import Coalesce, NullIf, TruncDate
 from django.utils.translation import gettext as _
 
 from llm.models import Inference
+from orgs.models import Organisation
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
 
 # What a table may be grouped by, and the expression behind each name.
 GROUPS = ("day", "provider", "model", "region", "user", "api_key")
 _MOST_ROWS = 10_000
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,24 @@ def usage_table(
     Costs in different currencies stand in rows of their own. Raises ``ValidationError``.
     """
     tenant.require(Permission.USAGE_READ)
-    zone = ZoneInfo(tenant.organisation.time_zone)
+    return usage_of_organisation(
+        tenant.organisation, since=since, until=until, group_by=group_by, most=_MOST_ROWS
+    )
+
+
+def usage_of_organisation(
+    organisation: Organisation,
+    *,
+    since: date,
+    until: date,
+    group_by: Sequence[str],
+    most: int | None,
+) -> list[UsageRow]:
+    """The same table for the clock, which asks on nobody's behalf; *most* None: all rows."""
+    zone = ZoneInfo(organisation.time_zone)
     names = _checked(since, until, group_by)
     groups = {f"by_{name}": _expression(name, zone) for name in names}
-    begun = Inference.objects.for_tenant(tenant).filter(
+    begun = Inference.objects.for_organisation(organisation.pk).filter(
         started_at__gte=datetime.combine(since, time.min, zone),
         started_at__lt=datetime.combine(until + timedelta(days=1), time.min, zone),
     )
@@ -67,7 +83,7 @@ def usage_table(
             unpriced=Count("pk", filter=Q(cost=None, input_tokens__isnull=False)),
             total=Sum("cost"),
         )
-        .order_by(*groups, "currency")[:_MOST_ROWS]
+        .order_by(*groups, "currency")[:most]
     )
     return [_row(row, names) for row in rows]
 
@@ -131,5 +147,5 @@ def _row(row: dict[str, Any], names: Sequence[str]) -> UsageRow:
 
 
 def _harmless(value: str) -> str:
-    """A spreadsheet runs cells that begin like a formula."""
-    return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    """A spreadsheet runs cells that begin like a formula, some also those in wide characters."""
+    return f"'{value}" if value.startswith(_FORMULA) else value

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -20,11 +21,16 @@ from orgs.roles import Permission
 router = Router(tags=["usage"])
 
 
-class UsageQuery(Schema):
-    """Which calls, and by what they are added up."""
+class UsagePeriod(Schema):
+    """Which calls: those that began in these days."""
 
     since: date | None = Field(None, description="First day; by default thirty days ago.")
     until: date | None = Field(None, description="Last day, included; by default today.")
+
+
+class UsageQuery(UsagePeriod):
+    """Which calls, and by what they are added up."""
+
     group_by: str = Field(
         "day", max_length=100, description="Comma-separated: " + ", ".join(usage.GROUPS) + "."
     )
@@ -198,8 +204,16 @@ def _budget(request: HttpRequest, budget_id: UUID) -> Budget:
 
 
 def _table(request: HttpRequest, query: UsageQuery) -> dict[str, Any]:
-    until = query.until or timezone.localdate()
-    since = query.since or until - timedelta(days=30)
+    since, until = period_of(query)
     groups = [name.strip() for name in query.group_by.split(",")]
     rows = usage.usage_table(tenant_of_call(request), since=since, until=until, group_by=groups)
     return {"since": since, "until": until, "group_by": groups, "rows": rows}
+
+
+def period_of(query: UsagePeriod) -> tuple[date, date]:
+    """The first and the last day that are asked for."""
+    until = query.until or timezone.localdate()
+    try:
+        return query.since or until - timedelta(days=30), until
+    except OverflowError as error:
+        raise ValidationError("There is no such day.") from error
