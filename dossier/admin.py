@@ -17,7 +17,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
-from dossier import downloads, link_admin, system_admin
+from dossier import downloads, fact_admin, link_admin, system_admin, upstream_admin
 from dossier.admin_forms import DeclarationForm, DossierForm, ScheduleForm
 from dossier.catalogue import CATALOGUE
 from dossier.declarations import declare, name_of_subject
@@ -30,7 +30,8 @@ from dossier.scheduling import Languages, cancel, request_dossier
 from orgs.roles import Permission
 from orgs.tenant_admin import TenantModelAdmin, required_tenant
 
-__all__ = ["link_admin", "system_admin"]  # their pages are registered when they are imported
+# Their pages are registered when they are imported.
+__all__ = ["fact_admin", "link_admin", "system_admin", "upstream_admin"]
 
 _UNFINISHED = (Dossier.State.WAITING, Dossier.State.RUNNING)
 _REFRESH_SECONDS = "3"

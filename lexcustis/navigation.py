@@ -52,6 +52,8 @@ _PLAN: list[tuple[Words, list[tuple[Words, str, str]]]] = [
             (_("Dossiers"), "dossier.dossier", "dossier"),
             (_("AI systems"), "orgs.aisystem", "ai"),
             (_("Declarations"), "dossier.declaration", "edit"),
+            (_("Upstream register"), "upstream", "server"),
+            (_("Facts of law"), "facts", "list"),
             (_("Schedules"), "dossier.dossierschedule", "clock"),
             (_("Auditor links"), "dossier.auditorlink", "key"),
         ],
@@ -115,6 +117,9 @@ def _offered(site: LexCustisAdminSite, request: HttpRequest) -> Mapping[str, str
         addresses["own_organisation"] = own
     if "audit.recordindex" in addresses:
         addresses["audit_log"] = reverse("admin:audit_log")
+    if "dossier.upstreamdocument" in addresses:
+        addresses["upstream"] = reverse("admin:dossier_upstream")
+        addresses["facts"] = reverse("admin:dossier_facts")
     if "llm.budget" in addresses:
         addresses["usage"] = reverse("admin:llm_usage")
     return addresses

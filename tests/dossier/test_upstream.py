@@ -7,17 +7,21 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from django.core import mail
 from django.core.exceptions import ValidationError
+from django.core.files.storage import default_storage
+from django.db import IntegrityError, transaction
 from django.http import Http404
 from django.utils import timezone
 
 from audit.models import RecordIndex
 from dossier.models import Kind
 from dossier.upstream_documents import add_document, find_document, read_document
-from dossier.upstream_models import UpstreamRequest
+from dossier.upstream_models import UpstreamDocument, UpstreamRequest
 from dossier.upstream_register import complaint_draft, register, seen
-from dossier.upstream_requests import ask, note_answer
+from dossier.upstream_requests import ask, note_answer, remind_due
 from orgs.tenancy import PermissionRefused
+from orgs.vault import VaultError
 from tests.cast import Cast
 from tests.dossier.scene import call
 from tests.dossier.test_manifests import NOON, members, section
@@ -100,6 +104,24 @@ def test_a_document_that_says_too_little_is_refused(cast: Cast, fields, field: s
     with pytest.raises(ValidationError) as refusal:
         summary(cast, **fields)
     assert field in refusal.value.message_dict
+    assert not UpstreamDocument.objects.for_tenant(cast.olivia).exists()
+    assert not default_storage.exists(f"upstream/{cast.organisation.pk}")
+
+
+def test_a_copy_put_in_the_place_of_another_does_not_open(cast: Cast) -> None:
+    one, other = summary(cast), summary(cast, data=b"another")
+    one.file = other.file
+    with pytest.raises(VaultError):
+        read_document(one)
+
+
+@pytest.mark.parametrize(
+    "change", [{"outcome": "supplied"}, {"answered_on": date(2026, 10, 7)}, {"outcome": "refused"}]
+)
+def test_the_database_keeps_an_outcome_and_its_day_and_record_together(cast: Cast, change) -> None:
+    request = question(cast)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        UpstreamRequest.objects.for_tenant(cast.olivia).filter(pk=request.pk).update(**change)
 
 
 def test_only_who_may_declare_brings_and_asks(cast: Cast) -> None:
@@ -114,14 +136,31 @@ def test_only_who_may_declare_brings_and_asks(cast: Cast) -> None:
         )
 
 
+def test_a_signatory_is_reminded_of_once_after_fourteen_days(cast: Cast) -> None:
+    request = question(cast)
+    assert request.is_signatory
+    assert request.remind_on == date(2026, 10, 20)
+    assert question(cast, model="llama3.3:70b").remind_on is None
+    mail.outbox = []
+    remind_due()
+    remind_due()
+    mine = [letter for letter in mail.outbox if cast.olivia.user.email in letter.to]
+    assert len(mine) == 1
+    assert MODEL in mine[0].subject
+    assert "proves no breach" in mine[0].body
+    kinds = RecordIndex.objects.for_tenant(cast.olivia).filter(kind="upstream.reminded")
+    assert kinds.count() == 1
+
+
 def test_an_answer_is_noted_once(cast: Cast) -> None:
     request = question(cast)
     day = timezone.now().date()
     note_answer(cast.olivia, request, outcome="refused", answered_on=day, answer="Trade secret")
     with pytest.raises(ValidationError, match="noted already"):
         note_answer(cast.olivia, request, outcome="supplied", answered_on=day, answer="Sent")
+    remind_due()
     request.refresh_from_db()
-    assert request.outcome == "refused"
+    assert request.reminded_at is None
 
 
 def test_the_dossier_prints_each_item_as_it_stands(cast: Cast, tmp_path: Path) -> None:
