@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from llm import budget_admin, provider_settings
+from llm import budget_admin, provider_access, provider_settings
 from llm.admin_forms import ProviderForm, key_words
 from llm.models import Inference, ProviderSettings
 from llm.provider_trial import try_provider
@@ -167,6 +167,9 @@ def _record_link(record_id: Any) -> str:
     return format_html('<a class="hash" href="{}">{}</a>', address, record_id)
 
 
+_ACCESS = ("open_to_roles", "open_to_people", "restricted_models")
+
+
 @admin.register(ProviderSettings)
 class ProviderSettingsAdmin(TenantModelAdmin):
     """How the organisation reaches its providers, and what is declared about each."""
@@ -186,7 +189,7 @@ class ProviderSettingsAdmin(TenantModelAdmin):
     list_filter = ["is_enabled"]
     search_fields = ["name", "vendor", "default_model"]
     search_help_text = _("Name, vendor or model")
-    fieldsets = [
+    fieldsets: ClassVar[Any] = [
         (None, {"fields": ["name", "vendor", "base_url", "new_key"]}),
         (_("Models"), {"fields": ["default_model", "allowed_models"]}),
         (
@@ -202,7 +205,11 @@ class ProviderSettingsAdmin(TenantModelAdmin):
                 ]
             },
         ),
-        (_("Operation"), {"fields": ["priority", "timeout_seconds", "options"]}),
+        (_("Who may use it"), {"fields": list(_ACCESS)}),
+        (
+            _("Operation"),
+            {"fields": ["priority", "timeout_seconds", "requests_per_minute", "options"]},
+        ),
     ]
 
     @admin.display(description=_("region"))
@@ -231,16 +238,43 @@ class ProviderSettingsAdmin(TenantModelAdmin):
         """For those who may look but not change."""
         return key_words(row)
 
+    @admin.display(description=_("open to"))
+    def access_in_words(self, row: Any) -> str:
+        """The same for who may use it."""
+        return str(row.access)
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """The field for a key only where it can be filled in."""
         if obj is None or self.has_change_permission(request, obj):
             return self.fieldsets
-        first = (None, {"fields": ["name", "vendor", "base_url", "key_state"]})
-        return [first, *self.fieldsets[1:]]
+        read = {"new_key": ["key_state"], _ACCESS[0]: ["access_in_words"]}
+        read |= {name: [] for name in _ACCESS[1:]}
+        return [
+            (title, {"fields": [one for name in found["fields"] for one in read.get(name, [name])]})
+            for title, found in self.fieldsets
+        ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Nothing but what replaces the key's field."""
-        return [] if obj is None or self.has_change_permission(request, obj) else ["key_state"]
+        """Nothing but what replaces the fields of the key and of who may use it."""
+        if obj is None or self.has_change_permission(request, obj):
+            return []
+        return ["key_state", "access_in_words"]
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """The form, which knows the organisation's people."""
+        form = super().get_form(request, obj, change, **kwargs)
+        people = provider_access.people_to_choose(required_tenant(request), obj)
+        return type(form.__name__, (form,), {"people": people})
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> models.Model:
+        """The row, with the words on who may use it."""
+        row: Any = super().get_object(request, object_id, from_field)
+        row.access = provider_access.in_words(required_tenant(request), row)
+        return row  # type: ignore[no-any-return]
 
     def perform_create(self, request: HttpRequest, values: dict[str, Any]) -> models.Model:
         """Add a provider."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
+from uuid import UUID
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from llm.models import ProviderSettings
 from llm.providers import registry
+from orgs.roles import Role
 from orgs.tenant_admin import DomainForm
 
 
@@ -18,6 +20,9 @@ def _vendors() -> list[tuple[str, str]]:
 
 class ProviderForm(DomainForm):
     """Provider settings. The key goes in and never comes out again."""
+
+    people: ClassVar[list[tuple[str, str]]] = []
+    """Whom a rule may name: the page gives them, for its own organisation."""
 
     vendor = forms.ChoiceField(
         label=_("Vendor"),
@@ -31,6 +36,25 @@ class ProviderForm(DomainForm):
         widget=forms.PasswordInput(
             render_value=False, attrs={"autocomplete": "off", "spellcheck": "false"}
         ),
+    )
+
+    open_to_roles = forms.MultipleChoiceField(
+        label=_("Open to roles"),
+        choices=Role.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_(
+            "Where no role and no person is chosen, everybody who may chat may use it. Others are "
+            "refused before anything is sent, and the refusal is recorded."
+        ),
+    )
+    open_to_people = forms.TypedMultipleChoiceField(
+        label=_("Open to people"),
+        coerce=UUID,
+        empty_value=[],
+        required=False,
+        widget=forms.SelectMultiple(attrs={"size": 6}),
+        help_text=_("Beside the roles. Several: hold Ctrl or Shift while choosing."),
     )
 
     class Meta:
@@ -49,6 +73,10 @@ class ProviderForm(DomainForm):
             "retention_at_provider",
             "priority",
             "timeout_seconds",
+            "requests_per_minute",
+            "open_to_roles",
+            "open_to_people",
+            "restricted_models",
             "options",
         ]
         widgets = {"options": forms.Textarea(attrs={"rows": 3})}
@@ -86,6 +114,13 @@ class ProviderForm(DomainForm):
             ),
             "priority": _("The enabled provider with the lowest number is offered first."),
             "timeout_seconds": _("How long to wait for the first and each further piece."),
+            "requests_per_minute": _(
+                "How many requests a minute we send there at most. Empty: no limit of our own."
+            ),
+            "restricted_models": _(
+                "Separated by commas. Empty: the choice above holds for the whole provider; "
+                "else for these models only, and everybody may use the others."
+            ),
             "options": _('For the vendor, as JSON, for instance: {"organisation": "acme"}.'),
         }
 
@@ -93,6 +128,8 @@ class ProviderForm(DomainForm):
         super().__init__(*args, **kwargs)
         if "new_key" in self.fields:
             self.fields["new_key"].help_text = key_words(self.instance)
+        if "open_to_people" in self.fields:
+            self.fields["open_to_people"].choices = self.people  # type: ignore[attr-defined]
 
 
 def key_words(row: ProviderSettings) -> str:

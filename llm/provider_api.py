@@ -15,14 +15,15 @@ from ninja import Router, Schema, Status
 from ninja.errors import HttpError
 from pydantic import ConfigDict, Field
 
-from llm import provider_settings, provider_survey
+from llm import provider_access, provider_settings, provider_survey
 from llm.models import ProviderSettings
 from llm.provider_default import make_default
 from llm.provider_removal import StillNamed, remove
 from llm.provider_survey import Answer
 from llm.provider_trial import Trial, try_provider
+from llm.rules_models import MOST_REQUESTS_PER_MINUTE
 from orgs.api_auth import tenant_of_call
-from orgs.roles import Permission
+from orgs.roles import Permission, Role
 
 router = Router(tags=["provider settings"])
 
@@ -39,6 +40,9 @@ TrainingUse = Literal["unknown", "no", "yes"]
 Small = Annotated[int, Field(ge=0, le=32767)]
 Seconds = Annotated[int, Field(ge=1, le=32767)]
 Key = Annotated[str, Field(max_length=16_384)]
+PerMinute = Annotated[int, Field(ge=1, le=MOST_REQUESTS_PER_MINUTE)]
+Roles = Annotated[list[Role], Field(max_length=10)]
+People = Annotated[list[UUID], Field(max_length=provider_access.MOST_PEOPLE)]
 
 
 class ProviderIn(Schema):
@@ -73,6 +77,14 @@ class ProviderIn(Schema):
     retention_at_provider: Line = ""
     priority: Small = Field(100, description="The lowest enabled one is the default.")
     timeout_seconds: Seconds = 60
+    requests_per_minute: PerMinute | None = Field(None, description="Null: no limit of our own.")
+    open_to_roles: Roles = Field(
+        [], description="Who may use it. Empty, and no people named: everybody who may chat."
+    )
+    open_to_people: People = Field([], description="Ids of members, beside the roles.")
+    restricted_models: Models = Field(
+        [], description="Only these are restricted. Empty: the whole provider is."
+    )
     options: dict[str, Any] = Field({}, description="For the vendor's adapter.")
     is_enabled: bool = True
 
@@ -100,12 +112,17 @@ class ProviderChange(Schema):
     retention_at_provider: Line | None = None
     priority: Small | None = None
     timeout_seconds: Seconds | None = None
+    requests_per_minute: PerMinute | None = Field(None, description="Null, if sent: no limit.")
+    open_to_roles: Roles | None = None
+    open_to_people: People | None = None
+    restricted_models: Models | None = None
     options: dict[str, Any] | None = None
 
     def fields(self) -> dict[str, Any]:
         """The fields that are to change, by name."""
         sent = self.model_dump(exclude_unset=True)
-        return {k: v for k, v in sent.items() if v is not None or k == "transfer_checked_on"}
+        clearable = ("transfer_checked_on", "requests_per_minute")
+        return {k: v for k, v in sent.items() if v is not None or k in clearable}
 
 
 class KeyOfProviderIn(Schema):
@@ -134,6 +151,10 @@ class ProviderSettingsOut(Schema):
     retention_at_provider: str
     priority: int
     timeout_seconds: int
+    requests_per_minute: int | None
+    open_to_roles: list[Role]
+    open_to_people: list[UUID]
+    restricted_models: list[str]
     options: dict[str, Any]
     is_enabled: bool
     has_key: bool

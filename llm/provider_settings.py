@@ -24,6 +24,7 @@ from django.utils.translation import gettext as _
 
 from audit.kinds import Kind
 from audit.ledger import Draft, append
+from llm import provider_access
 from llm.models import ProviderSettings
 from llm.prices import WrongPrice, require_price
 from llm.providers import registry
@@ -49,6 +50,7 @@ FIELDS = frozenset(
         *("name", "vendor", "base_url", "default_model", "allowed_models", "data_region"),
         *("legal_entity", "transfer_mechanism", "transfer_checked_on", "training_use"),
         *("retention_at_provider", "priority", "timeout_seconds", "options"),
+        *("requests_per_minute", "open_to_roles", "open_to_people", "restricted_models"),
     }
 )
 _REGION = re.compile(r"EU|US|self-hosted|unknown|[A-Z]{2}")
@@ -89,6 +91,7 @@ def create(
         **fields,
     )
     validate(row)
+    provider_access.require_rule(tenant, row)
     with transaction.atomic():
         _seal(row, key)
         row.save(force_insert=True)
@@ -109,10 +112,11 @@ def change(*, tenant: Tenant, settings_id: UUID, **fields: Any) -> ProviderSetti
         changed = sorted(name for name, value in fields.items() if getattr(row, name) != value)
         if not changed:
             return row
-        before = _origin(row)
+        before, known = _origin(row), list(row.open_to_people)
         for name in changed:
             setattr(row, name, fields[name])
         validate(row)
+        provider_access.require_rule(tenant, row, known=known)
         if row.key and _origin(row) != before:
             _seal(row, "")
             changed.append("key")
@@ -346,6 +350,7 @@ def _record(tenant: Tenant, row: ProviderSettings, kind: Kind, changed: list[str
                 "gen_ai.request.model": row.default_model,
                 "lexcustis.changed_fields": sorted(changed),
                 "lexcustis.provider.enabled": row.is_enabled,
+                **provider_access.as_recorded(row),
             },
         )
     )
