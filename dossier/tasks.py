@@ -6,7 +6,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from dossier import production, scheduling
+from dossier import production, scheduling, upstream_requests
 
 # Below the hard limit of all tasks: work that takes too long ends as a failed attempt, not a kill.
 SOFT_LIMIT_SECONDS = 3000
@@ -16,6 +16,12 @@ SOFT_LIMIT_SECONDS = 3000
 def tick() -> None:
     """Look for schedules that are due and for dossiers that wait. Every minute."""
     scheduling.tick()
+
+
+@shared_task
+def remind_of_requests() -> None:
+    """Remind officers of requests to model makers that got no answer in time. Every hour."""
+    upstream_requests.remind_due()
 
 
 @shared_task(soft_time_limit=SOFT_LIMIT_SECONDS)
