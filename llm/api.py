@@ -47,6 +47,7 @@ async def ask(request: HttpRequest, body: ChatIn) -> Any:
         system_id=body.system_id,
         options=ChatOptions(temperature=body.temperature, max_tokens=body.max_tokens),
         streamed=body.stream,
+        consent=body.consent,
     )
     pump = await chat.begin(caller_of_call(request).tenant, wish)
     if body.stream:

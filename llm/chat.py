@@ -14,10 +14,13 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 
 from audit.ledger import Text
-from llm import budgets, history, policy
-from llm.calls import Asked, Call
+from llm import budgets, history, screened
+from llm.calls import Asked, Call, Place
 from llm.providers.base import ChatOptions
 from llm.pump import Pump
+from llm.screened import NO_CONSENT, Decided
+from llm.sieve import Consent
+from llm.titles import seal_title, title_from
 from orgs.roles import Permission
 from orgs.systems import system_of_call
 from orgs.tenancy import Tenant
@@ -42,6 +45,7 @@ class Wish:
     system_id: UUID | None = None  # of a new conversation; the others have theirs
     options: ChatOptions = field(default_factory=ChatOptions)
     streamed: bool = True
+    consent: Consent = NO_CONSENT
 
 
 async def begin(identify: Callable[[], Tenant], wish: Wish) -> Pump:
@@ -65,20 +69,47 @@ def prepare(identify: Callable[[], Tenant], wish: Wish) -> Call:
     tenant = identify()
     tenant.require(Permission.CHAT)
     question = _question(tenant, wish)
-    asked = Asked(question.messages, wish.options, wish.provider_id, wish.model)
-    route, refusal = policy.decide(tenant, asked)
+    place = question.place
+    decided = screened.decide(
+        tenant,
+        Asked(question.messages, wish.options, wish.provider_id, wish.model),
+        consent=wish.consent,
+        newest=question.prompt or "",
+        scope=str(place.conversation_id),
+    )
     return Call(
         tenant,
-        replace(asked, options=replace(asked.options, model=route.model)) if route else asked,
-        route,
-        refusal,
+        decided.asked,
+        decided.route,
+        decided.refusal,
         interface="chat",
-        content={} if question.prompt is None else {"prompt": Text(question.prompt)},
-        links=question.links,
-        place=question.place,
+        content=_content(question, decided),
+        # What screening withholds is kept nowhere, so it has no place in a conversation either.
+        links=() if decided.is_withheld else question.links,
+        place=None if decided.is_withheld else _titled(tenant, place, decided),
         streamed=wish.streamed,
-        system_id=question.place.system_id or system_of_call(tenant, wish.system_id),
+        system_id=place.system_id or system_of_call(tenant, wish.system_id),
+        attributes=decided.attributes,
     )
+
+
+def _content(question: history.Question, decided: Decided) -> dict[str, Text]:
+    """The prompt as it is sent. That of a retry is recorded already, unless it is masked now."""
+    if decided.is_withheld:
+        return {}
+    if question.prompt is not None:
+        return {"prompt": Text(decided.newest or "")}
+    asked_before, asked_now = question.messages[-1].content, decided.asked.messages[-1].content
+    return {} if asked_now == asked_before else {"prompt": Text(asked_now)}
+
+
+def _titled(tenant: Tenant, place: Place, decided: Decided) -> Place:
+    """The place, whose title says no more than what is sent."""
+    if not (place.is_new and decided.is_masked):
+        return place
+    title = title_from(decided.newest or "")
+    sealed = seal_title(tenant.organisation_id, place.conversation_id, title)
+    return replace(place, title=title, sealed_title=sealed)
 
 
 def _question(tenant: Tenant, wish: Wish) -> history.Question:

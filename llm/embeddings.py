@@ -13,7 +13,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from audit.ledger import Text
-from llm import chat, policy
+from llm import chat, screened
 from llm.calls import Asked, Call, Refused
 from llm.providers.base import (
     BaseLLMProvider,
@@ -29,6 +29,8 @@ from llm.providers.base import (
 from llm.providers.embeddings import Embeddings, Embeds
 from llm.pump import Pump
 from llm.routing import Route
+from llm.screened import PROGRAM
+from llm.sieve import Consent
 from orgs.roles import Permission
 from orgs.systems import system_of_call
 from orgs.tenancy import Tenant
@@ -43,6 +45,7 @@ class Wanted:
     dimensions: int | None = None
     encoding: str = "float"
     made: Embeddings | None = None
+    consent: Consent = PROGRAM
 
 
 async def embed(identify: Callable[[], Tenant], wanted: Wanted) -> Pump:
@@ -63,21 +66,27 @@ def prepare(identify: Callable[[], Tenant], wanted: Wanted) -> Call:
     options = ChatOptions(temperature=None, max_tokens=None)
     texts = [ChatMessage("user", text) for text in wanted.inputs]
     asked = Asked(texts, options, None, wanted.model)
-    route, refusal = policy.decide(tenant, asked)
+    decided = screened.decide(tenant, asked, consent=wanted.consent)
+    route, refusal = decided.route, decided.refusal
     if route is not None and refusal is None:
         route, refusal = _able(route, wanted)
     return Call(
         tenant,
-        replace(asked, options=replace(options, model=route.model)) if route else asked,
+        decided.asked,
         route,
         refusal,
         interface="openai",
-        content={"prompt": Text(json.dumps(list(wanted.inputs)), "application/json")},
+        content={} if decided.is_withheld else {"prompt": _prompt(decided.asked)},
         streamed=False,
         system_id=system_of_call(tenant),
         operation="embeddings",
-        attributes=_attributes(wanted),
+        attributes={**_attributes(wanted), **decided.attributes},
     )
+
+
+def _prompt(asked: Asked) -> Text:
+    """The texts as they are sent."""
+    return Text(json.dumps([message.content for message in asked.messages]), "application/json")
 
 
 def _attributes(wanted: Wanted) -> dict[str, Any]:

@@ -11,9 +11,11 @@ from ninja import Router, Schema
 from pydantic import ConfigDict, Field
 
 from llm.embeddings import Wanted, embed
+from llm.events import name_screening
 from llm.openai_form import WrongRequest
 from llm.providers.embeddings import Embeddings, base64_of
 from llm.pump import Pump
+from llm.screening_consent import consent_of
 from orgs.api_auth import DEFERRED_KEY_AUTH, caller_of_call
 
 router = Router(tags=["OpenAI-compatible"])
@@ -84,7 +86,13 @@ class EmbeddingsOut(Schema):
 async def create_embeddings(request: HttpRequest, body: EmbeddingsIn) -> Any:
     """Vectors by a model that the organisation offers, recorded like a chat."""
     encoding = body.encoding_format or "float"
-    wanted = Wanted(inputs_of(body.input), body.model, body.dimensions, encoding)
+    wanted = Wanted(
+        inputs_of(body.input),
+        body.model,
+        body.dimensions,
+        encoding,
+        consent=consent_of(request),
+    )
     pump = await embed(caller_of_call(request).tenant, wanted)
     assert wanted.made is not None
     # Half a million numbers take a while to write, in which streams go on.
@@ -92,6 +100,7 @@ async def create_embeddings(request: HttpRequest, body: EmbeddingsIn) -> Any:
     response = HttpResponse(await write(pump, wanted.made, encoding), "application/json")
     if pump.requested is not None:
         response["Lexcustis-Record"] = pump.requested.header
+    name_screening(response, pump)
     return response
 
 

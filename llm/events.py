@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any, Protocol
 
 import structlog
@@ -10,9 +11,11 @@ from asgiref.sync import sync_to_async
 from django.http import JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from llm.calls import CallFailed, Ended
+from llm.calls import Call, CallFailed, Ended
 from llm.markdown import render
 from llm.pump import Pump
+from llm.screened import shown
+from llm.screening_consent import HEADER
 
 # Silence after which a comment is sent, so that no proxy takes the connection for dead.
 PING_SECONDS = 15.0
@@ -95,6 +98,16 @@ def _name_record(response: HttpResponseBase, pump: Pump) -> None:
     response["Lexcustis-Attempts"] = str(pump.call.attempt)
     if pump.requested is not None:
         response["Lexcustis-Record"] = pump.requested.header
+    name_screening(response, pump)
+
+
+def name_screening(response: HttpResponseBase, pump: Pump) -> None:
+    """Say in a header what was found in what was sent, such as ``masked; email=2``."""
+    found = shown(pump.call.attributes)
+    if found is not None:
+        counts = Counter(found["found"]) + Counter(found["found_earlier"])
+        numbers = [f"{kind}={count}" for kind, count in sorted(counts.items())]
+        response[HEADER] = "; ".join([found["action"], *numbers])
 
 
 def event(name: str, data: dict[str, Any]) -> bytes:
@@ -135,7 +148,16 @@ def started(pump: Pump) -> dict[str, Any]:
         "model": (pump.stream.model if pump.stream else "") or call.model,
         "region": call.region,
         "attempt": call.attempt,
+        "screening": _screening(call),
     }
+
+
+def _screening(call: Call) -> dict[str, Any] | None:
+    """What was found in what was sent, and the new text where it was masked."""
+    found = shown(call.attributes)
+    if found is not None and found["action"] == "masked" and "prompt" in call.content:
+        found["text"] = str(call.content["prompt"].data)
+    return found
 
 
 async def ending(pump: Pump) -> dict[str, Any]:

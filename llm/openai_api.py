@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,17 +11,21 @@ from django.http import Http404, HttpRequest
 from ninja import Router
 
 from audit.ledger import Text
-from llm import chat, policy, routing
+from llm import chat, routing, screened
 from llm.calls import Asked, Call
 from llm.events import EventStream, with_record
 from llm.openai_form import (
     CompletionScript,
     WrongRequest,
+    as_sent,
     completion,
     messages_from,
     options_from,
 )
 from llm.openai_schemas import COMPLETION, CompletionIn, ModelList
+from llm.screened import PROGRAM
+from llm.screening_consent import consent_of
+from llm.sieve import Consent
 from orgs.api_auth import DEFERRED_KEY_AUTH, caller_of_call, tenant_of_call
 from orgs.roles import Permission
 from orgs.systems import system_of_call
@@ -40,7 +43,8 @@ router = Router(tags=["OpenAI-compatible"])
 async def create_completion(request: HttpRequest, body: CompletionIn) -> Any:
     """A chat completion by a model that the organisation offers, recorded like a chat."""
     given = body.model_dump(exclude_unset=True)
-    pump = await chat.begin_call(partial(prepare, caller_of_call(request).tenant, given))
+    identify, consent = caller_of_call(request).tenant, consent_of(request)
+    pump = await chat.begin_call(partial(prepare, identify, given, consent))
     if body.stream:
         options = body.stream_options
         script = CompletionScript(include_usage=bool(options and options.include_usage))
@@ -68,21 +72,27 @@ def read_model(request: HttpRequest, model: str) -> dict[str, Any]:
     return found
 
 
-def prepare(identify: Callable[[], Tenant], given: dict[str, Any]) -> Call:
+def prepare(
+    identify: Callable[[], Tenant], given: dict[str, Any], consent: Consent = PROGRAM
+) -> Call:
     """Decide the call: everything that is read, in one go."""
     tenant = identify()
     tenant.require(Permission.CHAT)
     asked = Asked(messages_from(given["messages"]), options_from(given), None, given["model"])
-    route, refusal = policy.decide(tenant, asked)
+    prompt = _prompt(given["messages"])
+    decided = screened.decide(tenant, asked, consent=consent)
+    if decided.is_masked:
+        prompt = _prompt(as_sent(given["messages"], decided.asked.messages))
     return Call(
         tenant,
-        replace(asked, options=replace(asked.options, model=route.model)) if route else asked,
-        route,
-        refusal,
+        decided.asked,
+        decided.route,
+        decided.refusal,
         interface="openai",
-        content={"prompt": Text(_prompt(given["messages"]), "application/json")},
+        content={} if decided.is_withheld else {"prompt": Text(prompt, "application/json")},
         streamed=bool(given.get("stream")),
         system_id=system_of_call(tenant),
+        attributes=decided.attributes,
     )
 
 

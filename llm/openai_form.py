@@ -37,6 +37,28 @@ def messages_from(given: Sequence[Mapping[str, Any]]) -> tuple[ChatMessage, ...]
     return tuple(_message(number, message) for number, message in enumerate(given))
 
 
+def as_sent(
+    given: Sequence[Mapping[str, Any]], sent: Sequence[ChatMessage]
+) -> list[dict[str, Any]]:
+    """*given* with the texts that were sent in their place, where screening has masked some."""
+    return [_as_sent(one, message) for one, message in zip(given, sent, strict=True)]
+
+
+def _as_sent(given: Mapping[str, Any], sent: ChatMessage) -> dict[str, Any]:
+    made = dict(given)
+    if isinstance(given.get("content"), list):
+        pictures = [part for part in given["content"] if part.get("type") == "image_url"]
+        made["content"] = [{"type": "text", "text": sent.content}, *pictures]
+    elif given.get("content") is not None:
+        made["content"] = sent.content
+    if sent.tool_calls:
+        made["tool_calls"] = [
+            {**call, "function": {**call["function"], "arguments": masked.arguments}}
+            for call, masked in zip(given["tool_calls"], sent.tool_calls, strict=True)
+        ]
+    return made
+
+
 def options_from(given: Mapping[str, Any]) -> ChatOptions:
     """The options of a request. Raises :class:`WrongRequest`."""
     if given.get("n") not in (None, 1):

@@ -13,6 +13,7 @@ from audit.kinds import Kind
 from audit.ledger import Draft, Link, Receipt, Text, append
 from llm.calls import Call, Outcome, State
 from llm.models import Inference
+from llm.screened import told
 from orgs.changes import SYSTEM
 
 _ENDINGS = {
@@ -66,6 +67,7 @@ def ended(call: Call, outcome: Outcome) -> Draft:
     """The record of how the call ended."""
     usage = outcome.usage
     body = _base(call) | {
+        **(told(call.attributes) if outcome.state == State.BLOCKED else {}),
         "gen_ai.response.model": outcome.model,
         "gen_ai.response.id": outcome.upstream_id,
         "gen_ai.response.finish_reasons": [outcome.finish_reason]

@@ -9,12 +9,15 @@ from uuid import UUID
 from ninja import Schema
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
+from llm.screening_consent import ConsentIn
+from llm.sieve import Consent
+
 MAX_MESSAGE = 200_000
 
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
-class ChatIn(Schema):
+class ChatIn(ConsentIn):
     """A question, or an earlier answer to be given again."""
 
     model_config = ConfigDict(
@@ -55,6 +58,16 @@ class ChatIn(Schema):
     temperature: float | None = Field(0.3, ge=0, le=2, allow_inf_nan=False)
     max_tokens: int | None = Field(None, ge=1, le=1_000_000)
     stream: bool = Field(True, description="Server-sent events, or one JSON object.")
+    earlier_confirmed: bool = Field(
+        False,
+        description="What was found in earlier messages of the conversation was seen; what is "
+        "found in the new one is still asked for.",
+    )
+
+    @property
+    def consent(self) -> Consent:
+        """What was said to findings beforehand."""
+        return Consent(self.confirmed, self.masked, self.earlier_confirmed)
 
     @model_validator(mode="after")
     def _one_question(self) -> ChatIn:
@@ -80,6 +93,16 @@ class CostOut(Schema):
     currency: str
 
 
+class ScreeningOut(Schema):
+    """What was found in what was sent: kinds and how often, never the text."""
+
+    action: Literal["flagged", "confirmed", "masked"]
+    found: dict[str, int]
+    found_earlier: dict[str, int] = Field(description="In earlier messages sent along.")
+    masked: int = Field(description="How many places were replaced.")
+    text: str | None = Field(None, description="The new text as it was sent, where masked.")
+
+
 class AnswerOut(Schema):
     """A whole answer, and the record that proves it."""
 
@@ -98,6 +121,7 @@ class AnswerOut(Schema):
     cost: CostOut | None
     record_id: UUID | None = Field(description="The record of the ending in the audit log.")
     receipt: str | None = Field(description="Keep it: with it a lost record is provably lost.")
+    screening: ScreeningOut | None = Field(None, description="Null where nothing was found.")
 
 
 class ProviderOut(Schema):

@@ -7,6 +7,7 @@ Findings are recorded as counts by kind, never with the text.
 
 from __future__ import annotations
 
+import base64
 import bisect
 import enum
 import json
@@ -17,6 +18,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from django.utils.crypto import salted_hmac
 
 from llm import personal_identifiers as identifiers
 
@@ -105,6 +108,8 @@ KINDS = (
     *("invisible_text", "injection"),
 )
 MASKABLE = frozenset(KINDS) - {"injection", "invisible_text"}
+# 25 bits: two of a hundred values of one conversation meet once in 6,000 conversations.
+_LABEL_SIGNS = 5
 
 
 def screen(text: str, *, country: str = "") -> tuple[Finding, ...]:
@@ -153,18 +158,31 @@ def decide(text: str, *, policy: Policy, country: str = "", confirmed: bool = Fa
 
 
 class Masks:
-    """The numbers that masked values get: the same value the same, over texts that go together."""
+    """The labels that masked values get: the same value the same, over texts that go together.
 
-    def __init__(self) -> None:
-        self._numbers: dict[tuple[str, str], int] = {}
+    Without a *scope* they are numbers in the order of what comes. In a scope, such as a
+    conversation of which only masked text is kept, they follow from the value, so that it has the
+    same label in every turn; nobody can compute them without the installation's key.
+    """
+
+    def __init__(self, scope: str = "") -> None:
+        self._scope = scope
+        self._labels: dict[tuple[str, str], str] = {}
         self._counts: Counter[str] = Counter()
 
     def of(self, kind: str, value: str) -> str:
-        """What stands in the place of *value*, such as ``[email 1]``."""
-        if (kind, value) not in self._numbers:
+        """What stands in the place of *value*, such as ``[email 1]`` or ``[email kq7d]``."""
+        value = "".join(value.split()).casefold()
+        if (kind, value) not in self._labels:
             self._counts[kind] += 1
-            self._numbers[kind, value] = self._counts[kind]
-        return f"[{kind} {self._numbers[kind, value]}]"
+            label = self._derived(kind, value) if self._scope else str(self._counts[kind])
+            self._labels[kind, value] = f"[{kind} {label}]"
+        return self._labels[kind, value]
+
+    def _derived(self, kind: str, value: str) -> str:
+        salt = f"lexcustis.masks:{self._scope}"
+        digest = salted_hmac(salt, f"{kind}:{value}", algorithm="sha256").digest()
+        return base64.b32encode(digest)[:_LABEL_SIGNS].decode().lower()
 
 
 def mask(text: str, findings: Iterable[Finding], masks: Masks | None = None) -> str:

@@ -16,6 +16,7 @@ from llm.events import ending, with_record
 from llm.prompt_templates import TEMPLATES, UnknownTemplate, places_of, template
 from llm.pump import Pump
 from llm.schemas import MAX_MESSAGE, CostOut, UsageOut
+from llm.screening_consent import ConsentIn
 from llm.template_calls import Task, run
 from orgs.api_auth import DEFERRED_AUTH, caller_of_call, tenant_of_call
 from orgs.roles import Permission
@@ -39,7 +40,7 @@ class TemplateOut(Schema):
     instruction: str
 
 
-class TextIn(Schema):
+class TextIn(ConsentIn):
     """A text to work on."""
 
     model_config = ConfigDict(extra="forbid")
@@ -216,6 +217,7 @@ async def _run(
         provider_id=body.provider_id,
         model=body.model,
         max_tokens=body.max_tokens,
+        consent=body.consent,
     )
     pump, found = await run(caller_of_call(request).tenant, task)
     return _Answer(pump, task, await ending(pump), found)

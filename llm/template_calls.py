@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from audit.ledger import Text
-from llm import chat, policy
+from llm import chat, screened
 from llm.calls import Asked, Call, CallFailed, Outcome
 from llm.prompt_templates import NotInForm, PromptTemplate, answer_in_form
 from llm.providers.base import ChatOptions, FinishReason
 from llm.pump import Pump
+from llm.screened import NO_CONSENT
+from llm.sieve import Consent
 from orgs.roles import Permission
 from orgs.systems import system_of_call
 from orgs.tenancy import Tenant
@@ -30,6 +32,7 @@ class Task:
     provider_id: UUID | None = None
     model: str | None = None
     max_tokens: int | None = None
+    consent: Consent = NO_CONSENT
 
 
 async def run(identify: Callable[[], Tenant], task: Task) -> tuple[Pump, Any]:
@@ -64,19 +67,23 @@ def prepare(identify: Callable[[], Tenant], task: Task) -> Call:
     messages = task.template.messages(task.text, task.parameters)
     options = ChatOptions(temperature=0.0, max_tokens=task.max_tokens, output_schema=task.schema)
     asked = Asked(messages, options, task.provider_id, task.model)
-    route, refusal = policy.decide(tenant, asked)
-    said = [{"role": message.role, "content": message.content} for message in messages]
+    decided = screened.decide(tenant, asked, consent=task.consent)
+    said = [
+        {"role": message.role, "content": message.content} for message in decided.asked.messages
+    ]
+    prompt = Text(json.dumps(said, ensure_ascii=False), "application/json")
     return Call(
         tenant,
-        replace(asked, options=replace(options, model=route.model)) if route else asked,
-        route,
-        refusal,
+        decided.asked,
+        decided.route,
+        decided.refusal,
         interface="template",
-        content={"prompt": Text(json.dumps(said, ensure_ascii=False), "application/json")},
+        content={} if decided.is_withheld else {"prompt": prompt},
         streamed=False,
         system_id=system_of_call(tenant),
         attributes={
             "lexcustis.template.id": task.template.name,
             "lexcustis.template.version": task.template.version,
+            **decided.attributes,
         },
     )
