@@ -71,19 +71,20 @@ def fold(hashes: Sequence[bytes]) -> bytes:
     """The root over the roots of perfect subtrees, largest first."""
     if not hashes:
         return EMPTY_ROOT
-    root = hashes[-1]
-    for left in reversed(hashes[:-1]):
-        root = node_hash(left, root)
+    root, sha256 = hashes[-1], hashlib.sha256
+    for left in hashes[-2::-1]:
+        root = sha256(b"\x01" + left + root).digest()
     return root
 
 
 def root_of(leaves: Sequence[bytes]) -> bytes:
     """The root hash over leaf hashes."""
-    level = list(leaves)
+    level, sha256 = list(leaves), hashlib.sha256
     if not level:
         return EMPTY_ROOT
     while len(level) > 1:
-        paired = [node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
+        pairs = zip(level[::2], level[1::2], strict=False)
+        paired = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
         if len(level) % 2:
             paired.append(level[-1])
         level = paired

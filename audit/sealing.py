@@ -16,17 +16,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import structlog
-from django.db import connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from audit.checkpoints import sign_heads
+from audit.checkpoints import Growth, sign_heads
 from audit.hashing import TILE_WIDTH, Frontier, leaf_hash
-from audit.models import Log, SealState
+from audit.models import SealState
 from audit.positions import positions_of
+from audit.tree import growth_proof
+from audit.trips import Statement, ask, ask_together
 
 logger = structlog.get_logger(__name__)
 
@@ -36,29 +37,58 @@ _LOOKED_EVERY = timedelta(seconds=5)
 
 _CLUSTER = "SELECT system_identifier::text FROM pg_control_system()"
 _WATERMARK = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+# A round holds the division lock with others; changing the number of shards needs it alone.
+_LOCK_SHARD = """
+SELECT pg_try_advisory_xact_lock_shared(%(lock)s, 0)
+   AND pg_try_advisory_xact_lock(%(lock)s, 1 + %(shard)s)
+"""
+_LOCK_DIVISION = "SELECT pg_try_advisory_xact_lock(%s, 0)"
+_STATE = """
+SELECT next_xid, check_until, generation, cluster, looked_at,
+       pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+       (SELECT system_identifier::text FROM pg_control_system())
+FROM audit_sealstate WHERE shard = %s
+"""
+# Ids travel as text: they are only handed on, and nobody makes objects of them.
 _CANDIDATES = """
-SELECT xid::text::bigint, id, log_number, bytes FROM audit_record
+SELECT xid::text::bigint, id::text, log_number, bytes FROM audit_record
 WHERE xid >= %(from)s::text::xid8 AND xid < %(until)s::text::xid8
   AND log_number %% %(shards)s = %(shard)s
 ORDER BY xid, id LIMIT %(limit)s
 """
 # Every record without a position, whatever its transaction: only after a restore.
 _WITHOUT_POSITION = """
-SELECT xid::text::bigint, record.id, log_number, bytes FROM audit_record AS record
+SELECT xid::text::bigint, record.id::text, log_number, bytes FROM audit_record AS record
 LEFT JOIN (SELECT unnest(ids) AS id FROM audit_position) AS placed ON placed.id = record.id
 WHERE placed.id IS NULL AND log_number %% %(shards)s = %(shard)s
 ORDER BY record.id
 """
+_HEADS = "SELECT number, origin, size, root, frontier FROM audit_log WHERE number = ANY(%s)"
 _MOVE = """
 UPDATE audit_log SET size = head.size, root = head.root, frontier = head.frontier, sealed_at = %s
-FROM unnest(%s::integer[], %s::bigint[], %s::bigint[], %s::bytea[], %s::bytea[])
+FROM unnest(%b::integer[], %b::bigint[], %b::bigint[], %b::bytea[], %b::bytea[])
   AS head(number, was, size, root, frontier)
 WHERE audit_log.number = head.number AND audit_log.size = head.was
 RETURNING audit_log.number
 """
+# All ids and hashes stand in two long values; each row takes its neighbours from *since* on.
+_PLACE = """
+INSERT INTO audit_position (log_number, generation, first, xid_from, ids, hashes)
+SELECT number, %(generation)s, first, xid_from, taken.ids[since:since + width - 1],
+       substr(taken.hashes, (since - 1) * 32 + 1, width * 32)
+FROM (SELECT %(ids)s::uuid[], %(hashes)b::bytea) AS taken(ids, hashes),
+     unnest(%(numbers)b::integer[], %(firsts)b::bigint[], %(xids)b::bigint[],
+            %(sinces)b::integer[], %(widths)b::integer[])
+       AS place(number, first, xid_from, since, width)
+"""
+_TILES = """
+INSERT INTO audit_tile (log_number, level, index, root)
+SELECT * FROM unnest(%b::integer[], %b::smallint[], %b::bigint[], %b::bytea[])
+"""
+_STEP = "UPDATE audit_sealstate SET next_xid = %s, looked_at = %s WHERE shard = %s"
 _PAST_EVERY_XID = "SELECT coalesce(max(xid::text::bigint), 0) + 1 FROM audit_record"
 
-_Row = tuple[int, UUID, int, bytes]
+_Row = tuple[int, str, int, bytes]
 
 
 @dataclass
@@ -77,41 +107,72 @@ class HeadMoved(Exception):
     """A log's head changed while it was being extended: somebody else seals, or tampered."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """A log's stored head."""
+
+    number: int
+    origin: str
+    size: int
+    frontier: Frontier
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What a round finds: how far its shard is sealed, the watermark, the cluster it is in."""
+
+    state: SealState
+    watermark: int
+    cluster: str
+
+
 def seal_once(*, shard: int = 0, shards: int = 1) -> SealReport:
     """Seal and sign what is committed, of all logs or of one shard of them."""
     report = SealReport()
     with transaction.atomic():
-        state = _state(shard, shards)
-        if state is None:
+        found = _begin(shard, shards)
+        if found is None:
             report.busy = True
             return report
-        if state.cluster == _value(_CLUSTER):
-            rows = _take(state, report, shard=shard, shards=shards)
-            _extend_logs(rows, generation=state.generation, report=report)
+        state = found.state
+        if state.cluster == found.cluster:
+            rows, step = _take(found, report, shard=shard, shards=shards)
+            grown = _extend_logs(rows, step, generation=state.generation, report=report)
         else:
             rows = _take_after_restore(state, shard=shard, shards=shards)
-            _extend_logs(rows, generation=-state.generation, report=report)
-    signed, problems = sign_heads(shard=shard, shards=shards)
+            grown = _extend_logs(rows, [], generation=-state.generation, report=report)
+    signed, problems = sign_heads(grown, shard=shard, shards=shards)
     report.signed = signed
     report.problems += problems
     return report
 
 
-def _state(shard: int, shards: int) -> SealState | None:
-    """The shard's state, locked; None where another sealer is at work on it.
+def _begin(shard: int, shards: int) -> _Round | None:
+    """Lock the shard and look; None where another sealer is at work on it.
 
-    A round holds the division lock with others; changing the number of shards needs it alone.
+    The state is read behind the lock, by a statement of its own: one that began before another
+    sealer's end would show what that one found, and its records would be placed twice.
     """
-    if not _lock("pg_try_advisory_xact_lock_shared", 0):
-        return None
-    if not _lock("pg_try_advisory_xact_lock", 1 + shard):
-        return None
     name = f"{shard}/{shards}"
-    state = SealState.objects.filter(pk=name).first()
-    if state is None and _lock("pg_try_advisory_xact_lock", 0):
+    locked, rows = ask_together((_LOCK_SHARD, {"lock": _LOCK, "shard": shard}), (_STATE, [name]))
+    if not locked[0][0]:
+        return None
+    if not rows:
+        if not _value(_LOCK_DIVISION, _LOCK):
+            return None
         _divide(shards)
-        state = SealState.objects.get_or_create(pk=name, defaults={"cluster": _value(_CLUSTER)})[0]
-    return state
+        SealState.objects.get_or_create(pk=name, defaults={"cluster": _value(_CLUSTER)})
+        rows = ask(_STATE, [name])
+    next_xid, check_until, generation, before, looked_at, watermark, cluster = rows[0]
+    state = SealState(
+        shard=name,
+        next_xid=next_xid,
+        check_until=check_until,
+        generation=generation,
+        cluster=before,
+        looked_at=looked_at,
+    )
+    return _Round(state, watermark, cluster)
 
 
 def _divide(shards: int) -> None:
@@ -134,18 +195,19 @@ def _divide(shards: int) -> None:
     SealState.objects.exclude(pk__endswith=f"/{shards}").delete()
 
 
-def _lock(function: str, key: int) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {function}(%s, %s)", [_LOCK, key])
-        return bool(cursor.fetchone()[0])
-
-
-def _take(state: SealState, report: SealReport, *, shard: int, shards: int) -> Sequence[_Row]:
-    """The records of this round; the state is moved behind them."""
-    watermark = _value(_WATERMARK)
-    parameters = {"shard": shard, "shards": shards, "from": state.next_xid, "until": watermark}
-    rows = _rows(_CANDIDATES, {**parameters, "limit": ROUND_LIMIT})
-    next_xid = watermark
+def _take(
+    found: _Round, report: SealReport, *, shard: int, shards: int
+) -> tuple[Sequence[_Row], list[Statement]]:
+    """The records of this round, and the statement that moves the state behind them."""
+    state = found.state
+    parameters = {
+        "shard": shard,
+        "shards": shards,
+        "from": state.next_xid,
+        "until": found.watermark,
+    }
+    rows = ask(_CANDIDATES, {**parameters, "limit": ROUND_LIMIT})
+    next_xid = found.watermark
     if len(rows) == ROUND_LIMIT:
         report.more = True
         rows, next_xid = _whole_transactions(rows, parameters)
@@ -153,16 +215,15 @@ def _take(state: SealState, report: SealReport, *, shard: int, shards: int) -> S
         rows = _without_position(rows)
     now = timezone.now()
     if rows or report.more or now - state.looked_at > _LOOKED_EVERY:
-        state.next_xid, state.looked_at = next_xid, now
-        state.save(update_fields=["next_xid", "looked_at"])
-    return rows
+        return rows, [(_STEP, [next_xid, now, state.pk])]
+    return rows, []
 
 
 def _take_after_restore(state: SealState, *, shard: int, shards: int) -> Sequence[_Row]:
     """Whatever has no position in this new cluster; a new generation of positions begins."""
     # The watermark first: what commits from now on has a later transaction.
     watermark = _value(_WATERMARK)
-    rows = _rows(_WITHOUT_POSITION, {"shard": shard, "shards": shards})
+    rows = ask(_WITHOUT_POSITION, {"shard": shard, "shards": shards})
     cluster = _value(_CLUSTER)
     logger.warning("seal.other_cluster", before=state.cluster, now=cluster, records=len(rows))
     state.cluster, state.generation = cluster, state.generation + 1
@@ -176,7 +237,7 @@ def _whole_transactions(rows: list[_Row], parameters: dict[str, int]) -> tuple[l
     """Cut a full round before its last transaction, or extend it to that transaction's end."""
     last = rows[-1][0]
     if rows[0][0] == last:
-        rows = _rows(_CANDIDATES, {**parameters, "until": last + 1, "limit": None})
+        rows = ask(_CANDIDATES, {**parameters, "until": last + 1, "limit": None})
         return rows, last + 1
     return [row for row in rows if row[0] != last], last
 
@@ -185,98 +246,117 @@ def _without_position(rows: Iterable[_Row]) -> list[_Row]:
     by_log: dict[int, list[UUID]] = defaultdict(list)
     rows = list(rows)
     for _xid, record_id, log_number, _data in rows:
-        by_log[log_number].append(record_id)
+        by_log[log_number].append(UUID(record_id))
     sealed = {
-        record_id for number, ids in by_log.items() for record_id in positions_of(number, ids)
+        str(record_id) for number, ids in by_log.items() for record_id in positions_of(number, ids)
     }
     return [row for row in rows if row[1] not in sealed]
 
 
-def _extend_logs(rows: Sequence[_Row], *, generation: int, report: SealReport) -> None:
+def _extend_logs(
+    rows: Sequence[_Row], also: list[Statement], *, generation: int, report: SealReport
+) -> dict[int, Growth]:
+    """Append the rows to their logs' trees; *also* is sent with what that writes.
+
+    Returns for each log how its tree grew, to have it signed.
+    """
     by_log: dict[int, list[_Row]] = defaultdict(list)
     for row in rows:
         by_log[row[2]].append(row)
-    logs = Log.unscoped.in_bulk(by_log)  # the sealer seals everybody's
-    positions: list[tuple[Any, ...]] = []
-    tiles: list[tuple[Any, ...]] = []
-    heads: list[tuple[Log, Frontier]] = []
+    heads = _heads(by_log) if by_log else {}
+    places = _Places(generation)
+    tiles: list[tuple[int, int, int, bytes]] = []
+    moved: list[_Head] = []
+    grown: dict[int, Growth] = {}
     for number, of_log in by_log.items():
-        log = logs.get(number)
-        if log is None:
+        head = heads.get(number)
+        if head is None:
             report.problems.append(f"There are records of log {number}, which does not exist.")
             continue
         leaves = [leaf_hash(data) for _xid, _id, _number, data in of_log]
-        positions += _position_rows(log, of_log, leaves, generation)
-        frontier = _frontier_of(log)
-        tiles += [(number, *tile) for tile in frontier.extend(leaves)]
-        heads.append((log, frontier))
-        report.logs.add(number)
-        report.sealed += len(of_log)
+        proof = growth_proof(head.frontier, leaves)
+        places.add(head, of_log, leaves)
+        tiles += [(number, *tile) for tile in head.frontier.extend(leaves)]
+        moved.append(head)
+        grown[number] = Growth(head.size, head.frontier.size, proof)
+    report.logs.update(grown)
+    report.sealed += len(places.ids)
+    _write(moved, places, tiles, also)
+    return grown
+
+
+class _Places:
+    """The rows of positions that a round adds, column by column."""
+
+    def __init__(self, generation: int) -> None:
+        self._generation = generation
+        self._rows: list[tuple[int, int, int, int, int]] = []
+        self._hashes: list[bytes] = []
+        self.ids: list[str] = []
+
+    def add(self, head: _Head, rows: Sequence[_Row], leaves: Sequence[bytes]) -> None:
+        """Rows of up to 256 neighbours, none across a tile's border."""
+        start = 0
+        while start < len(rows):
+            first = head.size + start
+            end = min(len(rows), start + TILE_WIDTH - first % TILE_WIDTH)
+            since = len(self.ids) + start + 1  # PostgreSQL counts from one
+            self._rows.append((head.number, first, rows[start][0], since, end - start))
+            start = end
+        self.ids += [record_id for _xid, record_id, _number, _data in rows]
+        self._hashes += leaves
+
+    def statement(self) -> Statement:
+        """What inserts them."""
+        names = ("numbers", "firsts", "xids", "sinces", "widths")
+        columns = dict(zip(names, map(list, zip(*self._rows, strict=True)), strict=True))
+        ids = "{" + ",".join(self.ids) + "}"
+        hashes = b"".join(self._hashes)
+        return _PLACE, {**columns, "generation": self._generation, "ids": ids, "hashes": hashes}
+
+
+def _heads(numbers: Iterable[int]) -> dict[int, _Head]:
+    """The stored heads. Raises :class:`HeadMoved` where one contradicts its frontier."""
+    heads = {}
+    for number, origin, size, root, hashes in ask(_HEADS, [list(numbers)]):
+        frontier = Frontier.from_bytes(size, hashes)
+        if frontier.root != root:
+            raise HeadMoved(f"The stored head of {origin} contradicts itself.")
+        heads[number] = _Head(number, origin, size, frontier)
+    return heads
+
+
+def _write(
+    heads: Sequence[_Head],
+    places: _Places,
+    tiles: list[tuple[int, int, int, bytes]],
+    also: list[Statement],
+) -> None:
+    """Store all in one trip: new heads, each only if the old one still stands, then the rest."""
+    statements = list(also)
     if heads:
-        _move_heads(heads)
-    with connection.cursor() as cursor:
-        if positions:
-            cursor.executemany(
-                "INSERT INTO audit_position (log_number, generation, first, xid_from, ids, hashes)"
-                " VALUES (%s, %s, %s, %s, %s, %s)",
-                positions,
-            )
-        if tiles:
-            cursor.executemany(
-                "INSERT INTO audit_tile (log_number, level, index, root) VALUES (%s, %s, %s, %s)",
-                tiles,
-            )
+        columns = [
+            [head.number for head in heads],
+            [head.size for head in heads],
+            [head.frontier.size for head in heads],
+            [head.frontier.root for head in heads],
+            [head.frontier.to_bytes() for head in heads],
+        ]
+        statements = [(_MOVE, [timezone.now(), *columns]), places.statement(), *also]
+    if tiles:
+        statements.append((_TILES, [list(column) for column in zip(*tiles, strict=True)]))
+    if not statements:
+        return
+    try:
+        moved = {row[0] for row in ask_together(*statements)[0]}
+    except IntegrityError as error:
+        raise HeadMoved("The places of this round's records are taken.") from error
+    for head in heads:
+        if head.number not in moved:
+            raise HeadMoved(f"The head of {head.origin} moved while it was being extended.")
 
 
-def _position_rows(
-    log: Log, rows: Sequence[_Row], leaves: Sequence[bytes], generation: int
-) -> list[tuple[Any, ...]]:
-    """Rows of up to 256 neighbours, none across a tile's border."""
-    result: list[tuple[Any, ...]] = []
-    start = 0
-    while start < len(rows):
-        first = log.size + start
-        end = min(len(rows), start + TILE_WIDTH - first % TILE_WIDTH)
-        ids = [record_id for _xid, record_id, _number, _data in rows[start:end]]
-        hashes = b"".join(leaves[start:end])
-        result.append((log.number, generation, first, rows[start][0], ids, hashes))
-        start = end
-    return result
-
-
-def _frontier_of(log: Log) -> Frontier:
-    """The frontier of the stored head. Raises :class:`HeadMoved` where it contradicts the root."""
-    frontier = Frontier.from_bytes(log.size, bytes(log.frontier))
-    if frontier.root != bytes(log.root):
-        raise HeadMoved(f"The stored head of {log.origin} contradicts itself.")
-    return frontier
-
-
-def _move_heads(heads: Sequence[tuple[Log, Frontier]]) -> None:
-    """Store the new heads, each only if the old one still stands: one statement for all logs."""
-    columns: list[list[Any]] = [
-        [log.number for log, _frontier in heads],
-        [log.size for log, _frontier in heads],
-        [frontier.size for _log, frontier in heads],
-        [frontier.root for _log, frontier in heads],
-        [frontier.to_bytes() for _log, frontier in heads],
-    ]
-    with connection.cursor() as cursor:
-        cursor.execute(_MOVE, [timezone.now(), *columns])
-        moved = {number for (number,) in cursor.fetchall()}
-    for log, _frontier in heads:
-        if log.number not in moved:
-            raise HeadMoved(f"The head of {log.origin} moved while it was being extended.")
-
-
-def _rows(query: str, parameters: dict[str, Any]) -> list[_Row]:
-    with connection.cursor() as cursor:
-        cursor.execute(query, parameters)
-        rows: list[_Row] = cursor.fetchall()
-        return rows
-
-
-def _value(query: str) -> Any:
-    with connection.cursor() as cursor:
-        cursor.execute(query)
-        return cursor.fetchone()[0]
+def _value(query: str, *parameters: int) -> int:
+    """The one value that a query gives."""
+    value: int = ask(query, parameters)[0][0]
+    return value

@@ -7,7 +7,7 @@ perfect subtrees, and those from at most two tiles at each level: a few short qu
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from django.db import connection
 
@@ -109,6 +109,23 @@ def consistency_proofs(wanted: Iterable[tuple[int, int, int]]) -> Iterator[list[
             yield tree.consistency_proof(old, new)
         except TreeIncomplete:
             yield None
+
+
+def growth_proof(before: Frontier, leaves: Sequence[bytes]) -> list[bytes]:
+    """The consistency proof from a frontier to the tree with *leaves* appended; reads nothing.
+
+    Every subtree of such a proof is one of the frontier's, or lies within the new leaves.
+    """
+    old, new = before.size, before.size + len(leaves)
+    own = dict(zip(perfect_subtrees(0, old), before.hashes, strict=True))
+    proof = []
+    for start, end in consistency_ranges(old, new):
+        if start >= old:
+            proof.append(root_of(leaves[start - old : end - old]))
+        else:
+            height = (end - start).bit_length() - 1
+            proof.append(own[height, start >> height])
+    return proof
 
 
 def _tiles_of(start: int, end: int) -> Iterator[tuple[int, int]]:

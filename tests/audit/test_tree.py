@@ -11,7 +11,7 @@ import pytest
 
 from audit.hashing import Frontier, leaf_hash, root_of
 from audit.proofs import verify_consistency, verify_inclusion
-from audit.tree import consistency_ranges, inclusion_ranges, perfect_subtrees
+from audit.tree import consistency_ranges, growth_proof, inclusion_ranges, perfect_subtrees
 
 SIZES = [0, 1, 2, 3, 4, 5, 7, 8, 9, 31, 64, 65, 255, 256, 257, 300]
 LEAVES = [leaf_hash(str(number).encode()) for number in range(300)]
@@ -92,6 +92,16 @@ def test_every_consistency_proof_verifies_and_no_changed_one(new: int) -> None:
         assert not holds(proof=[*proof, bytes(32)])
         if proof:
             assert not holds(proof=proof[:-1])
+
+
+@pytest.mark.parametrize("new", SIZES)
+def test_a_frontier_and_the_new_leaves_are_enough_for_a_consistency_proof(new: int) -> None:
+    for old in range(new + 1):
+        frontier = Frontier()
+        frontier.extend(LEAVES[:old])
+        proof = growth_proof(frontier, LEAVES[old:new])
+        assert proof == [root_of(LEAVES[a:b]) for a, b in consistency_ranges(old, new)]
+        assert frontier.size == old
 
 
 def test_perfect_subtrees_cover_a_range_once() -> None:
