@@ -9,27 +9,44 @@ So a record that is changed, left out or added anywhere between the two heads sh
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.utils import timezone
 
 from audit.anchor_models import Anchor, AnchorKind
 from audit.hashing import split
 from audit.logs import current_log
-from audit.models import Checkpoint, Log, Position, Record, RecordIndex
-from audit.positions import positions_of
+from audit.models import Checkpoint, Log
+from audit.record_stream import Piece, pieces
 from audit.records import write_time
 from audit.tree import StoredTree
 
 FORMAT = "lex-custis/slice/v1"
 RECORDS_FILE = "audit_log_period.jsonl"
+_AT, _KIND, _TIME_BYTES = b'},"at":"', b',"kind":"', 27
+# Times are claimed, so the records of a period need not be neighbours: every position is asked.
+_EDGES = """
+SELECT min(place.first + entry.nth - 1), max(place.first + entry.nth - 1), count(*)
+FROM audit_position AS place
+CROSS JOIN LATERAL unnest(place.ids) WITH ORDINALITY AS entry(id, nth)
+JOIN audit_recordindex AS record ON record.record_id = entry.id
+WHERE place.log_number = %(log)s AND place.first + entry.nth <= %(provable)s
+  AND record.organisation_id = %(organisation)s AND record.log_number = %(log)s
+  AND record.at >= %(from)s AND record.at < %(until)s
+"""
+_COUNT = """
+SELECT count(*) FROM audit_recordindex
+WHERE organisation_id = %(organisation)s AND log_number = %(log)s
+  AND at >= %(from)s AND at < %(until)s
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +62,7 @@ class SliceReport:
     checkpoint_before: Checkpoint | None
     checkpoint_after: Checkpoint | None
     unsealed_in_period: int
+    sha256: str  # of audit_log_period.jsonl
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +83,20 @@ def export_period(
     folder: Path,
     *,
     limit: Limit | None = None,
+    witness: Callable[[Piece], None] | None = None,
 ) -> SliceReport:
     """Write the slice of the records that claim a time from *start* to before *end*.
 
     Writes ``audit_log_period.jsonl``, one record a line in the order of the tree, and ``proofs/``
     into *folder*: the frame, the checkpoints, and the leaf hashes, which name a wrong record.
     Records not yet sealed, or beyond *limit*, are not proved and only counted. By default the
-    limit is the newest signed head and every anchor there is now.
+    limit is the newest signed head and every anchor there is now. *witness* is shown every piece
+    of the log that was written.
     """
     log = current_log(organisation_id)
     limit = limit or Limit(log.signed_size, timezone.now())
-    in_period = RecordIndex.objects.for_organisation(organisation_id).filter(
-        log_number=log.number, at__gte=start, at__lt=end
-    )
-    places, unsealed = _places(log, in_period.values_list("pk", flat=True), limit)
+    since, until = write_time(start).encode(), write_time(end).encode()
+    places, unsealed = _places(log, (start, end), limit)
     newest = _before(log, limit.size)
     before = _before(log, places[0]) if places else newest
     first = before.size if before else 0
@@ -91,73 +109,71 @@ def export_period(
         "anchored": _anchored(log, last, limit),
     }
     _write_proofs(log, folder / "proofs", notes, period=(start, end), as_of=limit.as_of)
-    kinds: Counter[str] = Counter()
-    counted = 0
+    kinds: Counter[bytes] = Counter()
+    digest = hashlib.sha256()
     with (
         (folder / RECORDS_FILE).open("wb") as file,
         (folder / "proofs" / "leaf_hashes.bin").open("wb") as hashes,
     ):
-        for data, stored in records_between(log.number, first, last):
-            file.write(data + b"\n")
-            hashes.write(stored)
-            record = json.loads(data)
-            if write_time(start) <= record["at"] < write_time(end):
-                kinds[record["kind"]] += 1
-            counted += 1
+        for piece in pieces(log.number, first, last):
+            lines = piece.lines
+            file.write(lines)
+            digest.update(lines)
+            hashes.write(piece.hashes)
+            kinds.update(
+                kind for at, kind in map(time_and_kind, piece.records) if since <= at < until
+            )
+            if witness is not None:
+                witness(piece)
     return SliceReport(
         origin=log.origin,
         first=first,
         end=last,
-        records=counted,
+        records=last - first,
         records_in_period=kinds.total(),
-        kinds=dict(sorted(kinds.items())),
+        kinds={kind.decode(): count for kind, count in sorted(kinds.items())},
         checkpoint_before=before,
         checkpoint_after=after,
         unsealed_in_period=unsealed,
+        sha256=digest.hexdigest(),
     )
+
+
+def time_and_kind(record: bytes) -> tuple[bytes, bytes]:
+    """The claimed time and the kind of a record, cut out of its canonical bytes.
+
+    Keys are sorted and quotes inside of strings escaped: after the flat object ``actor`` comes
+    ``at``, and after ``kind`` come only ``links``, ``log``, ``v`` and ``writer``.
+    """
+    at = record.find(_AT) + len(_AT)
+    kind = record.rfind(_KIND) + len(_KIND)
+    return record[at : at + _TIME_BYTES], record[kind : record.find(b'"', kind)]
 
 
 def records_between(log_number: int, first: int, end: int) -> Iterator[tuple[bytes, bytes]]:
     """Canonical bytes and stored leaf hash of the records at *first* to *end* - 1, in order."""
-    rows = Position.objects.filter(
-        log_number=log_number, first__gt=first - 256, first__lt=end
-    ).order_by("first")
-    for row in rows.iterator(200):
-        wanted = slice(max(first - row.first, 0), end - row.first)
-        ids, hashes = row.ids[wanted], split(bytes(row.hashes))[wanted]
-        records = Record.objects.in_bulk(ids)
-        for record_id, stored in zip(ids, hashes, strict=True):
-            yield bytes(records[record_id].bytes), stored
+    for piece in pieces(log_number, first, end):
+        yield from zip(piece.records, split(piece.hashes), strict=True)
 
 
-def _places(log: Log, ids: Any, limit: Limit) -> tuple[tuple[int, int] | None, int]:
-    """The smallest and the largest position of these records, and how many have none."""
-    # A head that is not signed yet proves nothing.
-    provable = min(log.signed_size, limit.size)
-    lowest: int | None = None
-    highest: int | None = None
-    unsealed = 0
-    batch: list[UUID] = []
-
-    def flush() -> None:
-        nonlocal lowest, highest, unsealed
-        found = positions_of(log.number, batch)
-        signed = [position for position in found.values() if position < provable]
-        unsealed += len(batch) - len(signed)
-        if signed:
-            lowest = min(signed) if lowest is None else min(lowest, *signed)
-            highest = max(signed) if highest is None else max(highest, *signed)
-        batch.clear()
-
-    for record_id in ids.order_by("at").iterator(2000):
-        batch.append(record_id)
-        if len(batch) == 2000:
-            flush()
-    if batch:
-        flush()
-    if lowest is None or highest is None:
-        return None, unsealed
-    return (lowest, highest), unsealed
+def _places(
+    log: Log, period: tuple[datetime, datetime], limit: Limit
+) -> tuple[tuple[int, int] | None, int]:
+    """The smallest and the largest position of the period's records, and how many have none."""
+    parameters = {
+        "log": log.number,
+        "organisation": log.organisation_id,
+        "from": period[0],
+        "until": period[1],
+        # A head that is not signed yet proves nothing.
+        "provable": min(log.signed_size, limit.size),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_EDGES, parameters)
+        lowest, highest, signed = cursor.fetchone()
+        cursor.execute(_COUNT, parameters)
+        unsealed = cursor.fetchone()[0] - signed
+    return ((lowest, highest) if signed else None), unsealed
 
 
 def _before(log: Log, position: int) -> Checkpoint | None:

@@ -1,0 +1,82 @@
+"""A log's records in the order of its tree, read in pieces that are put together in the database.
+
+A piece is what one row of positions names, at most 256 neighbours, so memory does not grow with
+the log. Each query stands alone: what has a position never changes, so no transaction has to be
+held open while millions of records pass by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg
+from django.db import connection
+
+from audit.hashing import HASH_BYTES, TILE_WIDTH
+
+_AT_ONCE = 2048  # records in one answer: some megabytes
+# The rows are joined one row of positions after another, each record by its key: joined at once
+# the planner would read the whole log for every answer.
+_PIECES = """
+SELECT place.first, place.hashes,
+       (SELECT string_agg(record.bytes, '\\x0a'::bytea ORDER BY entry.nth)
+        FROM unnest(place.ids) WITH ORDINALITY AS entry(id, nth)
+        JOIN audit_record AS record ON record.id = entry.id
+        WHERE record.log_number = place.log_number)
+FROM audit_position AS place
+WHERE place.log_number = %s AND place.first > %s AND place.first < %s
+ORDER BY place.first
+"""
+
+
+class RecordsMissing(LookupError):
+    """A row of positions names records that are not there, or whose bytes are no single lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Neighbouring records from position ``first`` on, and their stored leaf hashes in one."""
+
+    first: int
+    records: list[bytes]
+    hashes: bytes
+
+    @property
+    def end(self) -> int:
+        """The position after the last record."""
+        return self.first + len(self.records)
+
+    @property
+    def lines(self) -> bytes:
+        """The records as lines, each with its line feed."""
+        return b"\n".join([*self.records, b""])
+
+
+def pieces(log_number: int, first: int, end: int) -> Iterator[Piece]:
+    """The records at positions *first* to *end* - 1. Raises :class:`RecordsMissing`."""
+    for start in range(first, end, _AT_ONCE):
+        until = min(start + _AT_ONCE, end)
+        for begins, hashes, data in _rows(log_number, start, until):
+            yield _piece(begins, hashes, data, start, until)
+
+
+def _rows(log_number: int, start: int, until: int) -> list[tuple[int, bytes, bytes | None]]:
+    connection.ensure_connection()
+    # The driver's own cursor: Django's asks in text, where every byte travels as two digits.
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(_PIECES, [log_number, start - TILE_WIDTH, until], binary=True)
+        rows: list[tuple[int, bytes, bytes | None]] = cursor.fetchall()
+    return [row for row in rows if row[0] + len(row[1]) // HASH_BYTES > start]
+
+
+def _piece(begins: int, hashes: bytes, data: bytes | None, start: int, until: int) -> Piece:
+    """What lies between *start* and *until* of one row of positions."""
+    records = data.split(b"\n") if data is not None else []
+    count = len(hashes) // HASH_BYTES
+    if len(records) != count:
+        raise RecordsMissing(
+            f"Of the records at positions {begins} to {begins + count - 1} not all are there."
+        )
+    low, high = max(start - begins, 0), min(until - begins, count)
+    return Piece(begins + low, records[low:high], hashes[low * HASH_BYTES : high * HASH_BYTES])
