@@ -107,7 +107,8 @@ class Loopback:
         request = Request(method, target, headers, body)
         self.requests.append(request)
         reply = self.answer(request)
-        await asyncio.sleep(reply.before)
+        if reply.before and await self._leaves(reader, writer, within=reply.before):
+            raise ConnectionError
         if reply.then == "refuse":
             return False
         head_lines = [
@@ -139,6 +140,17 @@ class Loopback:
             return False
         writer.write(b"0\r\n\r\n")
         await writer.drain()
+        return True
+
+    async def _leaves(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, within: float
+    ) -> bool:
+        """Whether the client closes within so many seconds."""
+        try:
+            async with asyncio.timeout(within):
+                await self._watch(reader, writer)
+        except TimeoutError:
+            return False
         return True
 
     async def _watch(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
