@@ -69,6 +69,16 @@ def parse_verification_key(vkey: str) -> tuple[str, bytes]:
     return name, data[1:]
 
 
+def is_second_key(public_key: bytes) -> bool:
+    """Whether a public key is one of ML-DSA-44."""
+    return len(public_key) == _PUBLIC_BYTES[_ML_DSA_44]
+
+
+def is_second_signature(data: bytes) -> bool:
+    """Whether a signature line's bytes, key id included, are a second signature's."""
+    return len(data) == _SECOND_BYTES
+
+
 def sign(text: str, *, name: str, private_key: Ed25519PrivateKey) -> str:
     """The signature line of *name* under *text*, ended."""
     public = private_key.public_key().public_bytes_raw()
@@ -134,7 +144,7 @@ def short(note: str) -> str:
     kept = [
         written
         for written, (_name, data) in zip(rest.splitlines(keepends=True), lines, strict=True)
-        if len(data) != _SECOND_BYTES
+        if not is_second_signature(data)
     ]
     return f"{text}\n\n{''.join(kept)}"
 

@@ -15,14 +15,15 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from audit import notes
 from audit.anchor_checks import verify_anchors
 from audit.canonical import NotCanonical, decode
+from audit.checkpoint_keys import CheckpointKeys
 from audit.commitments import commitment
 from audit.hashing import Frontier, leaf_hash, split
 from audit.kinds import Kind
 from audit.logs import current_log, log_of_epoch
 from audit.models import Checkpoint, Content, Log, Position, Record, RecordIndex, Verification
+from audit.notes import InvalidNote
 from audit.reading import opened
 from audit.signer import SignerUnavailable, signer
 from orgs.roles import Permission
@@ -281,10 +282,12 @@ class _Checkpoints:
     def __init__(self, walk: _Walk) -> None:
         self._walk = walk
         self.not_checked: list[str] = []
+        self._keys: CheckpointKeys | None = None
         try:
-            self._keys = signer().verification_keys()
+            authority = signer()
+            keys = [*authority.verification_keys(), *authority.second_keys()]
+            self._keys = CheckpointKeys(keys)
         except SignerUnavailable:
-            self._keys = []
             self.not_checked.append("The checkpoints' signatures: the signer cannot be reached.")
         self._waiting = self._stored()
         self._next = next(self._waiting, None)
@@ -315,18 +318,16 @@ class _Checkpoints:
         elif self._last_size < self._walk.frontier.size:
             unsigned = self._walk.frontier.size - self._last_size
             self.not_checked.append(f"A signed head over the last {unsigned} records.")
+        if self._keys is not None:
+            self.not_checked += self._keys.not_checked()
 
     def _check(self, checkpoint: Checkpoint, root: bytes) -> None:
-        if not self._keys:
+        if self._keys is None:
             return
-        for key in self._keys:
-            try:
-                head = notes.verify(checkpoint.note, key)
-                break
-            except notes.InvalidNote as error:
-                reason = str(error)
-        else:
-            self._walk.problem(f"The checkpoint of size {checkpoint.size} is not valid: {reason}")
+        try:
+            head = self._keys.head_of(checkpoint.note)
+        except InvalidNote as error:
+            self._walk.problem(f"The checkpoint of size {checkpoint.size} is not valid: {error}")
             return
         if (head.origin, head.size, head.root) != (self._walk.log.origin, checkpoint.size, root):
             self._blame(checkpoint)
