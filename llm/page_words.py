@@ -6,6 +6,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from llm.screening_words import NAMES
+
 
 def suggestions() -> list[dict[str, str]]:
     """Three questions for the empty page, each with another kind of answer."""
@@ -26,7 +28,10 @@ def suggestions() -> list[dict[str, str]]:
 
 
 def words() -> dict[str, Any]:
-    """The sentences of the scripts; ``errors`` by code: what happened, and what to do."""
+    """The sentences of the scripts; ``errors`` by code: what happened, and what to do.
+
+    ``findings`` are the kinds of what screening finds.
+    """
     return {
         "session_ended": _("Your session has ended."),
         "sign_in_again": _("Sign in again, come back here and send. Your text is kept."),
@@ -35,6 +40,7 @@ def words() -> dict[str, Any]:
         "unknown": _("The answer could not be fetched."),
         "text_kept": _("Your text is kept. Try again, or choose another model."),
         "errors": _errors(),
+        "findings": {kind: str(name) for kind, name in NAMES.items()},
     }
 
 
@@ -42,6 +48,7 @@ def _errors() -> dict[str, tuple[str, str]]:
     wait = _("Wait a moment, then try again.")
     shorter = _("Begin a new conversation, or shorten the text.")
     administrator = _("Choose another model, or tell your administrator.")
+    change = _("Your text is kept: change it, then send again.")
     officer = _("Choose an allowed model, or ask your compliance officer.")
     return {
         "no_connection": (
@@ -68,6 +75,7 @@ def _errors() -> dict[str, tuple[str, str]]:
             _("The audit log cannot be written just now, so nothing was sent."),
             wait,
         ),
+        "screening_blocked": (_("Your organisation does not send what was found."), change),
         "region_not_allowed": (_("Your organisation does not allow this region."), officer),
         "organisation_paused": (_("The use of AI is paused."), _("Ask your compliance officer.")),
     }

@@ -15,7 +15,7 @@ from llm import policy, screening_words
 from llm.calls import Asked, CallFailed, Refused
 from llm.models import CallRules
 from llm.routing import Route
-from llm.screening import rules_version
+from llm.screening import MASKABLE, rules_version
 from llm.sieve import Consent, Sieve
 from orgs.tenancy import Tenant
 
@@ -178,6 +178,7 @@ def _question(sieve: Sieve, newest: str) -> CallFailed:
         "kinds": sorted(counts),
         "counts": counts,
         "places": places[:_MOST_PLACES],
+        "maskable": not MASKABLE.isdisjoint(counts),
     }
     message = screening_words.asking(counts)
     return CallFailed("screening_confirm", message, status=409, details=details)

@@ -110,6 +110,7 @@ KINDS = (
 MASKABLE = frozenset(KINDS) - {"injection", "invisible_text"}
 # 25 bits: two of a hundred values of one conversation meet once in 6,000 conversations.
 _LABEL_SIGNS = 5
+_LABEL = re.compile(rf"\[(?:{'|'.join(sorted(MASKABLE))}) [a-z2-7]{{{_LABEL_SIGNS}}}\]")
 
 
 def screen(text: str, *, country: str = "") -> tuple[Finding, ...]:
@@ -199,6 +200,11 @@ def mask(text: str, findings: Iterable[Finding], masks: Masks | None = None) -> 
         made += [text[at : finding.start], replaced]
         at = finding.end
     return "".join([*made, text[at:]])
+
+
+def holds_masks(text: str) -> bool:
+    """Whether labels of a conversation's masked values stand in *text*."""
+    return _LABEL.search(text) is not None
 
 
 def rules_version() -> str:

@@ -15,12 +15,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from llm.regions import region_of
+from llm.screening import holds_masks
 from llm.transcript import ai_mark
 from orgs.roles import Permission
 
 register = template.Library()
 register.simple_tag(region_of)
 register.simple_tag(ai_mark)
+register.filter(holds_masks)
 
 _SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£"}
 

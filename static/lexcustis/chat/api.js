@@ -2,11 +2,11 @@
 
 const { api, csrfCookie } = document.body.dataset;
 
-/** A refusal or failure: *code* and *message* as in the error contract, *retryAfter* in seconds. */
+/** A refusal: *code*, *message*, *details* as in the error contract, *retryAfter* in seconds. */
 export class Trouble extends Error {
-  constructor({ status, code, message, retryAfter = null }) {
+  constructor({ status, code, message, details = null, retryAfter = null }) {
     super(message);
-    Object.assign(this, { status, code, retryAfter });
+    Object.assign(this, { status, code, details, retryAfter });
   }
 }
 
@@ -39,6 +39,7 @@ async function trouble(response) {
     status: response.status,
     code: error.code ?? `http_${response.status}`,
     message: error.message ?? "",
+    details: error.details ?? null,
     retryAfter: Number(response.headers.get("Retry-After")) || null,
   });
 }

@@ -2,6 +2,7 @@
 
 import { copy } from "../page.js";
 import { Composer } from "./composer.js";
+import { askAbout, noteSeen, wasSeen } from "./found.js";
 import { startKeyboard } from "./keyboard.js";
 import { enhance } from "./prose.js";
 import { Follower } from "./scrolling.js";
@@ -52,7 +53,12 @@ function begin({ request, prompt = "", instead = null }) {
   document.getElementById("welcome")?.setAttribute("hidden", "");
   const conversation = main.dataset.conversation;
   turn = new Turn({
-    request: { ...request, ...(conversation && { conversation_id: conversation }), ...composer.route },
+    request: {
+      ...request,
+      ...(conversation && { conversation_id: conversation }),
+      ...(wasSeen(conversation) && { earlier_confirmed: true }),
+      ...composer.route,
+    },
     route: composer.label, prompt, instead,
     view: { started, drawn: () => follower.follow(), ended, failed },
   });
@@ -62,7 +68,8 @@ function begin({ request, prompt = "", instead = null }) {
   follower.jump();
 }
 
-function started({ conversation_id }) {
+function started({ conversation_id, screening }) {
+  if (screening?.action === "confirmed") noteSeen(conversation_id);
   if (main.dataset.conversation) return;
   main.dataset.conversation = conversation_id;
   composer.rename(conversation_id);
@@ -91,6 +98,10 @@ function failed(error, { prompt, instead, started: start, request }) {
     return;
   }
   document.getElementById("welcome")?.removeAttribute("hidden");
+  if (error.code === "screening_confirm") {
+    confirm(error.details, { prompt, instead, request });
+    return;
+  }
   if (instead) {
     report(error, () => begin({ request, prompt, instead: again(instead) }));
     follower.jump();
@@ -100,6 +111,19 @@ function failed(error, { prompt, instead, started: start, request }) {
   composer.focus();
   report(error, () => document.getElementById("composer").requestSubmit());
   follower.jump();
+}
+
+/** Something was found, and nothing was sent: as it is, masked, or changed first. */
+async function confirm(details, { prompt, instead, request }) {
+  if (!instead) composer.give(prompt);  // so that it is kept whatever happens
+  const choice = await askAbout(prompt, details);
+  if (choice === "edit") {
+    if (!instead) composer.focus();
+    else if (prompt) edit(again(instead), prompt);
+    return;
+  }
+  if (!instead) composer.take();
+  begin({ request: { ...request, [choice]: true }, prompt, instead: instead && again(instead) });
 }
 
 const again = (element) => document.getElementById(element.id) ?? element;
@@ -152,14 +176,14 @@ const actions = {
   edit: (message) => edit(message),
 };
 
-function edit(message) {
+function edit(message, text = null) {
   const said = message.querySelector("[data-text]");
   const footer = message.querySelector("footer");
   const form = document.getElementById("edit-template").content.firstElementChild.cloneNode(true);
   const area = form.querySelector("textarea");
   area.id = `edit-${message.id}`;
   form.querySelector("label").htmlFor = area.id;
-  area.value = said.textContent;
+  area.value = text ?? said.textContent;
   said.hidden = footer.hidden = true;
   message.append(form);
   area.focus();

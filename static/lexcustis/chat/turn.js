@@ -1,6 +1,7 @@
 // One turn: send, show what arrives, end in exactly one way. What was written is never lost.
 
 import { call, Trouble } from "./api.js";
+import { showSent } from "./found.js";
 import { frames } from "./sse.js";
 import { addPrompt, Answer, busy, cutFrom } from "./transcript.js";
 
@@ -56,6 +57,7 @@ export class Turn {
     if (this.question) {
       this.question.id = `m-${data.user_message_id}`;
       this.question.dataset.message = data.user_message_id;
+      showSent(this.question, data.screening);
     }
     this.answer.begin(data);
     this.view.started(data);
