@@ -51,7 +51,7 @@ def test_litellm(web_server: str, key: str, cast: Cast) -> None:
     }
     made = calls(cast)
     assert made["chat", "completed"] == 6
-    assert made["chat", "failed"] == 2
+    assert made["chat", "failed"] == 4  # an accident is tried three times, a long limit once
     assert made["chat", "blocked"] == 1
     assert made["embeddings", "completed"] == 2
 

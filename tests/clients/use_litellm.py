@@ -71,8 +71,8 @@ def main(url: str, key: str) -> None:
     )
     errors = {}
     for name, text, model in (
-        ("limit", "[[limit]]", "openai/sim-large"),
         ("fail", "[[fail]]", "openai/sim-large"),
+        ("limit", "[[limit]]", "openai/sim-large"),
         ("model", "x", "openai/gpt-none"),
     ):
         try:
