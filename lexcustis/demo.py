@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.hashers import make_password
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
@@ -111,15 +113,7 @@ def _providers(administrator: Tenant) -> dict[str, UUID]:
             retention_at_provider="30 days",
             priority=50,
         ),
-        provider_settings.create(
-            tenant=administrator,
-            name="Mistral (example)",
-            vendor="mistral",
-            default_model="mistral-large-latest",
-            legal_entity="Mistral AI SAS",
-            priority=60,
-            is_enabled=False,
-        ),
+        _mistral(administrator),
         provider_settings.create(
             tenant=administrator,
             name="Ollama (example)",
@@ -131,6 +125,23 @@ def _providers(administrator: Tenant) -> dict[str, UUID]:
         ),
     ]
     return {row.name: row.pk for row in rows}
+
+
+def _mistral(administrator: Tenant) -> ProviderSettings:
+    """An example at the vendor's address in the EU, where this machine can tell that it is one."""
+    values: dict[str, Any] = {
+        "name": "Mistral (example)",
+        "vendor": "mistral",
+        "default_model": "mistral-large-latest",
+        "legal_entity": "Mistral AI SAS",
+        "priority": 60,
+        "is_enabled": False,
+    }
+    in_the_eu = {"base_url": "https://api.eu.mistral.ai/v1", "data_region": "EU"}
+    try:
+        return provider_settings.create(tenant=administrator, **values, **in_the_eu)
+    except ValidationError:  # some networks answer every name with an address of their own
+        return provider_settings.create(tenant=administrator, **values)
 
 
 def _state(slug: str, tenants: dict[Role, list[Tenant]]) -> None:

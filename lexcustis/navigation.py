@@ -65,6 +65,7 @@ _PLAN: list[tuple[Words, list[tuple[Words, str, str]]]] = [
             (_("Providers"), "llm.providersettings", "server"),
             (_("Budgets"), "llm.budget", "budget"),
             (_("Usage and cost"), "usage", "list"),
+            (_("Usage for billing"), "llm.billingdelivery", "dossier"),
         ],
     ),
     (

@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest, HttpResponse
@@ -18,7 +19,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
-from llm import budgets, usage, usage_pages
+from llm import billing, budgets, usage, usage_pages
 from llm.models import Budget
 from orgs.admin_lists import badge
 from orgs.roles import Permission
@@ -61,6 +62,12 @@ class BudgetForm(DomainForm):
             ),
             "is_active": _("Switched off, it neither counts nor stops anything."),
         }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.initial.get("limit") is not None:
+            # As people write it: 1000, not 1000.000000.
+            self.initial["limit"] = f"{self.initial['limit'].normalize():f}"
 
     def clean(self) -> dict[str, Any]:
         """A person or key only where the budget is one of persons or keys."""
@@ -160,6 +167,13 @@ class BudgetAdmin(TenantModelAdmin):
         tone, words = ("good", _now("on")) if row.is_active else ("", _now("switched off"))
         return badge(tone, words)
 
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Plain lists of people and keys: neither is made or changed from here."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            field.widget = field.widget.widget
+        return field
+
     # -- Acts ------------------------------------------------------------------------------------
 
     def perform_create(self, request: HttpRequest, values: dict[str, Any]) -> models.Model:
@@ -192,6 +206,7 @@ class BudgetAdmin(TenantModelAdmin):
         return [
             path("usage/", view(require_GET(self.usage)), name="llm_usage"),
             path("usage/usage.csv", view(require_GET(self.usage_csv)), name="llm_usage_csv"),
+            path("usage/billing.csv", view(require_GET(self.billing_csv)), name="llm_billing_csv"),
             *super().get_urls(),
         ]
 
@@ -214,11 +229,26 @@ class BudgetAdmin(TenantModelAdmin):
         form, page = _asked(request)
         if page is None:
             return HttpResponse(form.errors.as_text(), status=400, content_type="text/plain")
-        text = usage.as_csv(page.rows, [form.cleaned_data["by"]])
-        response = HttpResponse(text, content_type="text/csv; charset=utf-8")
-        since, until = form.cleaned_data["since"], form.cleaned_data["until"]
-        response["Content-Disposition"] = f'attachment; filename="usage_{since}_{until}.csv"'
-        return response
+        return _file("usage", form, usage.as_csv(page.rows, [form.cleaned_data["by"]]))
+
+    def billing_csv(self, request: HttpRequest) -> HttpResponse:
+        """The same period for invoices: by day, provider, model, person and key, as ids."""
+        form, page = _asked(request)
+        if page is not None:
+            days = {name: form.cleaned_data[name] for name in ("since", "until")}
+            try:
+                text = billing.usage_as_csv(required_tenant(request), **days)
+                return _file("billing", form, text)
+            except ValidationError as error:
+                form.add_error(None, error)
+        return HttpResponse(form.errors.as_text(), status=400, content_type="text/plain")
+
+
+def _file(name: str, form: Any, text: str) -> HttpResponse:
+    response = HttpResponse(text, content_type="text/csv; charset=utf-8")
+    since, until = form.cleaned_data["since"], form.cleaned_data["until"]
+    response["Content-Disposition"] = f'attachment; filename="{name}_{since}_{until}.csv"'
+    return response
 
 
 def _asked(request: HttpRequest) -> tuple[Any, usage_pages.UsagePage | None]:

@@ -24,9 +24,11 @@ OTHER_PAGES = {
     "admin:audit_progress": Permission.AUDIT_READ,
     "admin:llm_usage": Permission.USAGE_READ,
     "admin:llm_usage_csv": Permission.USAGE_READ,
+    "admin:llm_billing_csv": Permission.USAGE_READ,
     "admin:pause": Permission.ORGANISATION_MANAGE,
 }
 OTHER_ACTS = {
+    "admin:llm_billing_test": Permission.ORGANISATION_MANAGE,
     "admin:audit_verify": Permission.AUDIT_READ,
     "admin:pause": Permission.ORGANISATION_MANAGE,
     "admin:resume": Permission.ORGANISATION_MANAGE,

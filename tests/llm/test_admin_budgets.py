@@ -74,6 +74,18 @@ def test_a_budget_is_set_changed_and_removed_on_record(cast: Cast, alice: Client
     assert kinds.count() == 3
 
 
+def test_the_form_shows_a_limit_as_people_write_it_and_no_way_to_other_forms(
+    cast: Cast, alice: Client
+) -> None:
+    for limit, shown in (("1000", "1000"), ("0.25", "0.25")):
+        budget = budgets.save_budget(cast.alice, Budget(limit=Decimal(limit)))
+        budget.refresh_from_db()
+        form = page(alice, "admin:llm_budget_change", budget.pk)
+        assert f'name="limit" value="{shown}"' in form
+        assert "related-widget-wrapper" not in form
+        assert "_popup" not in form
+
+
 def test_what_is_used_and_left_is_said_for_each_person(cast: Cast, alice: Client) -> None:
     each = Budget(scope=Budget.Scope.USER, limit=Decimal(1000), unit=Budget.Unit.TOKENS)
     budget = budgets.save_budget(cast.alice, each)
@@ -142,6 +154,12 @@ def test_usage_is_shown_by_name_and_taken_along(cast: Cast, alice: Client) -> No
         f"'{hostile}": "0.250000000",
         "sim-large": "0.500000000",
     }
+    invoice = alice.get(reverse("admin:llm_billing_csv")).content.decode()
+    found = {row["model"]: row["user"] for row in csv.DictReader(io.StringIO(invoice))}
+    assert found == {
+        f"'{hostile}": str(cast.max.user.pk),
+        "sim-large": str(cast.rita.user.pk),
+    }
     theirs = page(signed_in(cast.charlie.user), "admin:llm_usage", by="user")
     assert cast.max.user.email not in theirs
 
@@ -151,4 +169,5 @@ def test_usage_is_shown_by_name_and_taken_along(cast: Cast, alice: Client) -> No
 )
 def test_a_senseless_period_is_said_to_be_one(alice: Client, query: dict[str, str]) -> None:
     assert 'role="alert"' in page(alice, "admin:llm_usage", **query)
-    assert alice.get(reverse("admin:llm_usage_csv"), query).status_code == 400
+    for name in ("admin:llm_usage_csv", "admin:llm_billing_csv"):
+        assert alice.get(reverse(name), query).status_code == 400
