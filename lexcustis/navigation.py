@@ -63,6 +63,7 @@ _PLAN: list[tuple[Words, list[tuple[Words, str, str]]]] = [
         [
             (_("Inferences"), "llm.inference", "ai"),
             (_("Providers"), "llm.providersettings", "server"),
+            (_("Rules for calls"), "llm.callrules", "shield"),
             (_("Budgets"), "llm.budget", "budget"),
             (_("Usage and cost"), "usage", "list"),
             (_("Usage for billing"), "llm.billingdelivery", "dossier"),

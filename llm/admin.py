@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from llm import billing_admin, budget_admin, provider_access, provider_settings
+from llm import billing_admin, budget_admin, call_rules_admin, provider_access, provider_settings
 from llm.admin_forms import ProviderForm, key_words
 from llm.models import Inference, ProviderSettings
 from llm.provider_trial import try_provider
@@ -34,7 +34,13 @@ from orgs.roles import Permission
 from orgs.tenant_admin import TenantModelAdmin, required_tenant
 
 # Registered by being read; named so that no one takes the import for a leftover.
-__all__ = ["InferenceAdmin", "ProviderSettingsAdmin", "billing_admin", "budget_admin"]
+__all__ = [
+    "InferenceAdmin",
+    "ProviderSettingsAdmin",
+    "billing_admin",
+    "budget_admin",
+    "call_rules_admin",
+]
 
 _STARTED = time_column("started_at", _("started"))
 _ENDED = time_column("ended_at", _("ended"))
