@@ -37,6 +37,7 @@ logger = structlog.get_logger(__name__)
 LEASE = timedelta(minutes=5)
 MOST_ATTEMPTS = 5
 _PAUSE = timedelta(seconds=30)  # times the number of attempts so far
+_LOOK_BACK = timedelta(days=2)  # for what was left beside a published dossier
 
 
 class LeaseLost(Exception):
@@ -177,14 +178,32 @@ def _publish_row(claim: Claim, bundle: Bundle, name: str) -> None:
     transaction.on_commit(lambda: notices.tell_published(dossier), robust=True)
 
 
-def _remove_leftovers(folder: str) -> None:
+def clear_leftovers() -> int:
+    """Delete files that no row names, of dossiers that nobody works on; returns how many.
+
+    Publishing removes what earlier attempts left. This is for what a worker left that was killed
+    after that, or that came back from the dead and was killed once more.
+    """
+    ended = Q(state=Dossier.State.PUBLISHED, published_at__gte=timezone.now() - _LOOK_BACK)
+    ended |= Q(state__in=[Dossier.State.FAILED, Dossier.State.CANCELLED])
+    removed = 0
+    for dossier in Dossier.unscoped.filter(ended, fence__gt=0):  # of every organisation
+        folder = f"dossiers/{dossier.organisation_id}/{dossier.pk}"
+        for fence in range(1, dossier.fence + 1):
+            removed += _remove_leftovers(f"{folder}/{fence}", but=dossier.file.name or "")
+    return removed
+
+
+def _remove_leftovers(folder: str, but: str = "") -> int:
     """Delete what an attempt that was killed had stored: no row names it."""
     try:
         _, names = default_storage.listdir(folder)
     except (FileNotFoundError, NotImplementedError):
-        return
-    for name in names:
-        default_storage.delete(f"{folder}/{name}")
+        return 0
+    left = [name for name in (f"{folder}/{name}" for name in names) if name != but]
+    for name in left:
+        default_storage.delete(name)
+    return len(left)
 
 
 def _try_again_later(claim: Claim, error: Exception) -> None:

@@ -28,3 +28,9 @@ def remind_of_requests() -> None:
 def render(dossier_id: str) -> None:
     """Make one dossier, unless it is made or being made."""
     production.render(UUID(dossier_id))
+
+
+@shared_task
+def clear_leftovers() -> None:
+    """Delete what killed workers stored. Every hour."""
+    production.clear_leftovers()

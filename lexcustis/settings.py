@@ -174,6 +174,7 @@ CELERY_BEAT_SCHEDULE = {
     "compact-budgets": {"task": "llm.tasks.compact_budgets", "schedule": 60.0},
     "report-usage": {"task": "llm.tasks.report_usage", "schedule": 60.0},
     "look-for-due-dossiers": {"task": "dossier.tasks.tick", "schedule": 60.0},
+    "clear-dossier-leftovers": {"task": "dossier.tasks.clear_leftovers", "schedule": 3600.0},
     "remind-of-requests": {"task": "dossier.tasks.remind_of_requests", "schedule": 3600.0},
     "keep-ledger": {"task": "audit.tasks.keep_ledger", "schedule": 300.0},
     "anchor-heads": {"task": "audit.anchor_tasks.anchor_heads", "schedule": 60.0},

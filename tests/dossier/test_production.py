@@ -169,6 +169,33 @@ def test_what_a_killed_attempt_had_stored_is_removed(dossier: Dossier) -> None:
     assert not default_storage.exists(left)
 
 
+def test_files_that_killed_workers_left_beside_the_published_one_are_cleared(
+    cast: Cast, dossier: Dossier
+) -> None:
+    """P6: who is killed after publishing tidies nothing, nor who came back and was killed again."""
+    from django.core.files.base import ContentFile
+
+    def store(row: Dossier, fence: int) -> str:
+        folder = f"dossiers/{row.organisation_id}/{row.pk}/{fence}"
+        return default_storage.save(f"{folder}/left.zip", ContentFile(b"x"))
+
+    claim_dossier(dossier.pk)
+    expire(dossier)
+    assert render(dossier.pk, QuickPaper())
+    dossier.refresh_from_db()
+    left = [store(dossier, fence) for fence in (1, 2)]
+    other = request_dossier(cast.olivia, kind=Kind.ART10, first=FIRST, last=LAST)
+    claim_dossier(other.pk)
+    at_work = store(other, 1)
+    production.clear_leftovers()
+    assert not any(default_storage.exists(name) for name in left)
+    assert default_storage.exists(dossier.file.name)
+    assert default_storage.exists(at_work), "somebody may be about to publish it"
+    assert cancel(cast.olivia, other)
+    production.clear_leftovers()
+    assert not default_storage.exists(at_work)
+
+
 def test_a_cancelled_dossier_stops_at_the_next_step(cast: Cast, dossier: Dossier) -> None:
     class Cancelling(QuickPaper):
         def render(self, printout: Printout) -> bytes:
