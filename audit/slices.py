@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -160,7 +161,7 @@ def _places(
     log: Log, period: tuple[datetime, datetime], limit: Limit
 ) -> tuple[tuple[int, int] | None, int]:
     """The smallest and the largest position of the period's records, and how many have none."""
-    parameters = {
+    parameters: dict[str, Any] = {
         "log": log.number,
         "organisation": log.organisation_id,
         "from": period[0],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from audit.tree_check import TreeCheck
 from dossier.collect import collect, one_snapshot
 from dossier.comparison import compare
 from dossier.declarations import declarations_at
@@ -25,15 +26,22 @@ def material_of(
     progress: Progress | None = None,
     *,
     seal: SealFacts | None = None,
+    tree: TreeCheck | None = None,
 ) -> Material:
     """The inputs of *dossier*, as they stood at its moment of statement (``as_of``).
 
     *evidence* is what its bundle holds of the log; *progress* is told how far verification is;
-    *seal* says how the PDF will be sealed.
+    *seal* says how the PDF will be sealed; *tree* has seen the records of the bundle.
     """
     if dossier.as_of is None or dossier.checkpoint_size is None:
         raise ValueError("Moment and checkpoint of the statement are fixed when the work begins.")
-    integrity = integrity_at(dossier.organisation_id, dossier.checkpoint_size, progress)
+    integrity = integrity_at(
+        dossier.organisation_id,
+        dossier.checkpoint_size,
+        progress,
+        as_of=dossier.as_of,
+        tree=tree,
+    )
     with one_snapshot():
         collected = collect(dossier.organisation_id, dossier.period, dossier.as_of)
         return Material(

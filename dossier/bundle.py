@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import textwrap
-import zipfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,25 +18,26 @@ from django.template.loader import render_to_string
 
 import audit
 from audit.signer import signer
+from audit.slices import RECORDS_FILE
 from dossier.assembly import material_of
 from dossier.composition import compose, identity, manifest
 from dossier.document import Section, section_json
 from dossier.evidence import write_slice
 from dossier.formats import check
+from dossier.integrity import tree_check_of
 from dossier.languages import speaking
 from dossier.law import LAW_VERSION
 from dossier.leaves import moment
 from dossier.material import Material
 from dossier.models import Dossier, Kind
+from dossier.packing import Digests, members, pack, sha256_of
 from dossier.phrases import phrase, say
 from dossier.printing import capitalised
 from dossier.rendering import Attachment, Renderer, printout
 from dossier.seal import SealFacts, configured_sealer
 from dossier.sections import data_flow, logbook, people, upstream
 
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold; the true dates are inside
 VERIFIER = Path(audit.__file__).with_name("verifier.py")
-_REGULAR_FILE = 0o100644 << 16
 _README_WIDTH = 98
 
 MEDIA = {
@@ -48,6 +48,26 @@ MEDIA = {
     ".py": "text/x-python",
 }
 Reporter = Callable[[str, int], None]
+
+
+class _Pace:
+    """Tells of progress when it shows: with each percent, and after each second."""
+
+    def __init__(self, report: Reporter) -> None:
+        self._report = report
+        self._told = ("", 0)
+        self._at = 0.0
+
+    def part(self, stage: str, first: int, last: int) -> Callable[[int, int], None]:
+        """A function that is told (done, all) of a stage between two percentages."""
+
+        def tell(done: int, total: int) -> None:
+            where = (stage, first + (last - first) * done // max(total, 1))
+            if where != self._told or time.monotonic() - self._at > 1:
+                self._told, self._at = where, time.monotonic()
+                self._report(*where)
+
+        return tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +89,18 @@ def build(dossier: Dossier, folder: Path, renderer: Renderer, report: Reporter) 
     contents = folder / "contents"
     contents.mkdir()
     report("copying records", 2)
-    evidence = write_slice(dossier, contents)
-    report("verifying the log", 10)
+    pace = _Pace(report)
+    tree = tree_check_of(
+        dossier.organisation_id, dossier.checkpoint_size or 0, pace.part("copying records", 2, 30)
+    )
+    evidence = write_slice(dossier, contents, tree.take if tree else None)
+    report("verifying the log", 30)
     material = material_of(
         dossier,
         evidence,
-        lambda done, total: report("verifying the log", 10 + 30 * done // max(total, 1)),
+        pace.part("verifying the log", 30, 40),
         seal=sealer.facts if sealer else SealFacts(),
+        tree=tree,
     )
     report("writing manifests", 40)
     manifests = _manifests(material)
@@ -99,12 +124,13 @@ def build(dossier: Dossier, folder: Path, renderer: Renderer, report: Reporter) 
     for language in dossier.languages:
         name = member_name("README.txt", language, dossier.language)
         (contents / name).write_text(readme(material, language), encoding="utf-8", newline="\n")
-    manifest_sha256 = _write_manifest(material, contents, unsealed)
-    _write_checksums(contents)
+    digests = Digests({contents / RECORDS_FILE: evidence.sha256})
+    manifest_sha256 = _write_manifest(material, contents, unsealed, digests)
+    _write_checksums(contents, digests)
     path = folder / f"{file_name(material)}.zip"
-    _pack(contents, path)
+    pack(contents, path)
     report("publishing", 95)
-    return Bundle(path, path.stat().st_size, _sha256(path), manifest_sha256)
+    return Bundle(path, path.stat().st_size, sha256_of(path), manifest_sha256)
 
 
 def file_name(material: Material) -> str:
@@ -240,7 +266,10 @@ def _entry_of(pdf: bytes) -> dict[str, Any]:
 
 
 def _write_manifest(
-    material: Material, contents: Path, unsealed: Mapping[str, dict[str, Any]]
+    material: Material,
+    contents: Path,
+    unsealed: Mapping[str, dict[str, Any]],
+    digests: Digests,
 ) -> str:
     """MANIFEST.json: every member with its size and SHA-256; its signature beside it.
 
@@ -249,15 +278,15 @@ def _write_manifest(
     Returns its own SHA-256. Raises :class:`audit.signer.SignerUnavailable`: a bundle without a
     signature is not published instead.
     """
-    members = [
+    entries = [
         {
             "path": path.relative_to(contents).as_posix(),
             "bytes": path.stat().st_size,
-            "sha256": _sha256(path),
+            "sha256": digests.of(path),
             "media": MEDIA.get(path.suffix, "application/octet-stream"),
             **unsealed.get(path.name, {}),
         }
-        for path in _members(contents)
+        for path in members(contents)
     ]
     data = to_json(
         {
@@ -267,7 +296,7 @@ def _write_manifest(
             "engine": dict(material.engine),
             "seal": material.seal.as_json(),
             "signature": "MANIFEST.json.sig",
-            "files": members,
+            "files": entries,
         }
     )
     digest = hashlib.sha256(data)
@@ -278,33 +307,10 @@ def _write_manifest(
     return digest.hexdigest()
 
 
-def _write_checksums(contents: Path) -> None:
+def _write_checksums(contents: Path, digests: Digests) -> None:
     """SHA256SUMS: every other member as it is, for ``sha256sum --check``."""
     lines = [
-        f"{_sha256(path)}  {path.relative_to(contents).as_posix()}\n" for path in _members(contents)
+        f"{digests.of(path)}  {path.relative_to(contents).as_posix()}\n"
+        for path in members(contents)
     ]
     (contents / "SHA256SUMS").write_text("".join(lines), encoding="utf-8", newline="\n")
-
-
-# -- The zip ---------------------------------------------------------------------------------------
-
-
-def _members(contents: Path) -> list[Path]:
-    return sorted(path for path in contents.rglob("*") if path.is_file())
-
-
-def _pack(contents: Path, path: Path) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
-        for member in _members(contents):
-            name = f"{path.stem}/{member.relative_to(contents).as_posix()}"
-            info = zipfile.ZipInfo(name, _EPOCH)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            info.create_system = 3  # Unix, wherever it is packed
-            info.external_attr = _REGULAR_FILE
-            with member.open("rb") as source, archive.open(info, "w", force_zip64=True) as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

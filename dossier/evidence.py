@@ -7,26 +7,28 @@ lines that an outsider gets. Where the two differ, the dossier says so.
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from audit.record_stream import Piece
 from audit.records import write_time
-from audit.slices import RECORDS_FILE, Limit, SliceReport, export_period
+from audit.slices import Limit, export_period, time_and_kind
 from dossier.models import Dossier
 
-_SERVED = "lexcustis.data_region.served"
-_SERVED_BYTES = _SERVED.encode()
+_PROVIDER, _SERVED = "gen_ai.provider.name", "lexcustis.data_region.served"
+_PROVIDER_BYTES, _SERVED_BYTES = f'"{_PROVIDER}":"'.encode(), f'"{_SERVED}":"'.encode()
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
     """What the bundle's records hold: positions ``first`` to ``end`` - 1 of the log.
 
-    ``served`` counts, for each provider, the places that its answers named.
+    ``served`` counts, for each provider, the places that its answers named; ``sha256`` is that of
+    the lines.
     """
 
     first: int
@@ -36,24 +38,34 @@ class Slice:
     kinds: Mapping[str, int]
     unsealed: int
     served: Mapping[str, Mapping[str, int]]
+    sha256: str
 
 
-def write_slice(dossier: Dossier, folder: Path) -> Slice:
-    """Write the records of the dossier's period and their proofs into *folder*."""
+def write_slice(
+    dossier: Dossier, folder: Path, witness: Callable[[Piece], None] | None = None
+) -> Slice:
+    """Write the records of the dossier's period and their proofs into *folder*.
+
+    *witness* is shown every piece of the log that is written.
+    """
     if dossier.as_of is None or dossier.checkpoint_size is None:
         raise ValueError("Moment and tree of the statement are fixed when the work begins.")
     opens, closes = dossier.period.opens, min(dossier.period.closes, dossier.as_of)
+    places = _Places(opens, closes)
+
+    def see(piece: Piece) -> None:
+        places.count(piece)
+        if witness is not None:
+            witness(piece)
+
     report = export_period(
         dossier.organisation_id,
         opens,
         closes,
         folder,
         limit=Limit(dossier.checkpoint_size, dossier.as_of),
+        witness=see,
     )
-    return _slice(report, _served(folder / RECORDS_FILE, opens, closes))
-
-
-def _slice(report: SliceReport, served: Mapping[str, Mapping[str, int]]) -> Slice:
     return Slice(
         first=report.first,
         end=report.end,
@@ -61,20 +73,46 @@ def _slice(report: SliceReport, served: Mapping[str, Mapping[str, int]]) -> Slic
         in_period=report.records_in_period,
         kinds=report.kinds,
         unsealed=report.unsealed_in_period,
-        served=served,
+        served=places.served,
+        sha256=report.sha256,
     )
 
 
-def _served(path: Path, opens: datetime, closes: datetime) -> dict[str, dict[str, int]]:
-    """Places named in answers, by provider; lines that name none are not even parsed."""
-    since, until = write_time(opens), write_time(closes)
-    places: dict[str, Counter[str]] = defaultdict(Counter)
-    with path.open("rb") as lines:
-        for line in lines:
-            if _SERVED_BYTES not in line:
-                continue
-            record: dict[str, Any] = json.loads(line)
-            if since <= record["at"] < until:
-                body = record["body"]
-                places[body["gen_ai.provider.name"]][body[_SERVED]] += 1
-    return {provider: dict(sorted(found.items())) for provider, found in sorted(places.items())}
+class _Places:
+    """Counts the places that answers named, by provider; other records are not even parsed."""
+
+    def __init__(self, opens: datetime, closes: datetime) -> None:
+        self._since, self._until = write_time(opens).encode(), write_time(closes).encode()
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def count(self, piece: Piece) -> None:
+        """Count one piece of the log."""
+        for record in piece.records:
+            if _SERVED_BYTES in record and self._since <= time_and_kind(record)[0] < self._until:
+                self._counts[_provider_and_place(record)] += 1
+
+    @property
+    def served(self) -> dict[str, dict[str, int]]:
+        """The counts so far."""
+        found: dict[str, dict[str, int]] = {}
+        for (provider, place), count in sorted(self._counts.items()):
+            found.setdefault(provider, {})[place] = count
+        return found
+
+
+def _provider_and_place(record: bytes) -> tuple[str, str]:
+    """Cut out of the canonical bytes where that cannot go wrong, else parsed."""
+    provider, place = _text(record, _PROVIDER_BYTES), _text(record, _SERVED_BYTES)
+    if provider is None or place is None:
+        body: dict[str, Any] = json.loads(record)["body"]
+        return str(body[_PROVIDER]), str(body[_SERVED])
+    return provider, place
+
+
+def _text(record: bytes, key: bytes) -> str | None:
+    """The text after *key*; None where the key is there twice or an escape is in the text."""
+    start = record.find(key)
+    text = record[start + len(key) : record.find(b'"', start + len(key))]
+    if start != record.rfind(key) or b"\\" in text:
+        return None
+    return text.decode()

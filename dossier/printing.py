@@ -15,8 +15,9 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from dossier.abridgement import Abridged, abridge
 from dossier.catalogue import CATALOGUE
-from dossier.document import Block, Document, Row, Section
+from dossier.document import Block, Document, Row
 from dossier.languages import Language, spoken, write_country, write_dates, write_day, write_number
 from dossier.leaves import Leaf, State, Value
 from dossier.phrases import say
@@ -47,6 +48,7 @@ STATE_TONES = {
     State.NOT_YET_APPLICABLE: "rule",
 }
 _NO_COPY = "no copy held"
+MOST_GAPS = 110  # lines of the list of gaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class PrintedBlock:
 
 @dataclass(frozen=True, slots=True)
 class PrintedSection:
-    """A section with its blocks."""
+    """A section with its blocks. ``left_out`` says what of it stands in the manifest only."""
 
     number: str
     key: str
@@ -90,14 +92,16 @@ class PrintedSection:
     law: str
     notes: tuple[str, ...]
     blocks: tuple[PrintedBlock, ...]
+    left_out: str
 
 
 def print_document(document: Document) -> list[PrintedSection]:
-    """Every section of *document*, ready for the template."""
-    return [_section(section) for section in document.sections]
+    """Every section of *document*, ready for the template, abridged to what paper can hold."""
+    return [_section(abridged) for abridged in abridge(document)]
 
 
-def _section(section: Section) -> PrintedSection:
+def _section(abridged: Abridged) -> PrintedSection:
+    section = abridged.section
     return PrintedSection(
         number=section.number,
         key=section.key,
@@ -105,7 +109,25 @@ def _section(section: Section) -> PrintedSection:
         law=say(section.law),
         notes=tuple(say(note) for note in section.notes),
         blocks=tuple(_block(block) for block in section.blocks),
+        left_out=_left_out(abridged),
     )
+
+
+def _left_out(abridged: Abridged) -> str:
+    if not abridged.fields:
+        return ""
+    states = ", ".join(
+        f"{STATE_LABELS[state]} {write_number(count)}" for state, count in abridged.states
+    )
+    return _(
+        "Not on paper, as there are too many: %(fields)s further fields of this section, "
+        "%(blocks)s whole tables among them. By state: %(states)s. The manifest attached to this "
+        "file has all of them."
+    ) % {
+        "fields": write_number(abridged.fields),
+        "blocks": write_number(abridged.blocks),
+        "states": states,
+    }
 
 
 def _block(block: Block) -> PrintedBlock:
@@ -131,7 +153,10 @@ class PrintedGap:
 
 
 def print_gaps(document: Document) -> list[PrintedGap]:
-    """The list of gaps; neighbours of one block with the same reason share a line."""
+    """The list of gaps; neighbours of one block with the same reason share a line.
+
+    Where there are too many lines for paper, blocks that lack the same for the same reason do.
+    """
     lines = []
     with_text = ((gap, print_leaf(gap.leaf).text) for gap in document.gaps())
     for (section, block, text), gaps in itertools.groupby(
@@ -139,7 +164,32 @@ def print_gaps(document: Document) -> list[PrintedGap]:
     ):
         fields = "; ".join(say(gap.field) for gap, _text in gaps)
         lines.append(PrintedGap(section, say(block), fields, text))
-    return lines
+    return lines if len(lines) <= MOST_GAPS else _together(lines)
+
+
+def _together(lines: list[PrintedGap]) -> list[PrintedGap]:
+    """One line for what is the same in several blocks of a section, at most ``MOST_GAPS``."""
+    same: dict[tuple[str, str, str], list[PrintedGap]] = {}
+    for line in lines:
+        same.setdefault((line.section, line.fields, line.text), []).append(line)
+    shorter = [_named(alike) for alike in same.values()]
+    if len(shorter) <= MOST_GAPS:
+        return shorter
+    left_out = len(shorter) - MOST_GAPS
+    note = _("%(number)s further lines are in the manifest attached to this file.") % {
+        "number": write_number(left_out)
+    }
+    return [*shorter[:MOST_GAPS], PrintedGap("…", "", "", note)]
+
+
+def _named(alike: list[PrintedGap]) -> PrintedGap:
+    if len(alike) == 1:
+        return alike[0]
+    block = _("%(first)s, and in %(more)s others") % {
+        "first": alike[0].block,
+        "more": write_number(len(alike) - 1),
+    }
+    return dataclasses.replace(alike[0], block=block)
 
 
 def print_leaf(leaf: Leaf) -> Printed:
