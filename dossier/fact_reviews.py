@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -16,18 +18,26 @@ from audit.kinds import Kind
 from audit.ledger import Draft, Text, append
 from dossier.fact_models import FactReview
 from dossier.law import wording_faults
-from dossier.lawbook import EDITABLE, Fact, LawBook, law_at
+from dossier.lawbook import EDITABLE, Fact, LawBook, law_at, on_file
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
 
 NOW = ("yes", "later", "disputed", "upstream")
 _LONGEST_CLOCK = 365
+_IS_ADDRESS = URLValidator(schemes=["https", "http"])
 
 
 def lawbook(tenant: Tenant) -> LawBook:
     """The facts as they stand now for the tenant's organisation."""
     tenant.require(Permission.DOSSIER_READ)
     return law_at(tenant.organisation_id, timezone.now())
+
+
+def reviews_of(tenant: Tenant, *, file: str = "", key: str = "") -> QuerySet[FactReview]:
+    """Every look at a fact, newest first; of one file or row where it is given."""
+    tenant.require(Permission.DOSSIER_READ)
+    wanted = {name: value for name, value in (("file", file), ("key", key)) if value}
+    return FactReview.objects.for_tenant(tenant).filter(**wanted)
 
 
 def review(
@@ -54,22 +64,21 @@ def review(
     differing = _differing(fact, changes or {})
     if differing and not ground.strip():
         raise ValidationError({"ground": _("Say why the row is changed.")})
+    changed = _changed(fact, differing)
     row = FactReview(
         organisation=tenant.organisation,
         file=file,
         key=key,
-        act=FactReview.Act.OVERRIDDEN if differing else FactReview.Act.CONFIRMED,
+        act=FactReview.Act.OVERRIDDEN if changed else FactReview.Act.CONFIRMED,
         grade=grade,
         source=source.strip(),
-        changes={**_changed_before(fact), **differing} if differing else _changed_before(fact),
+        changes=changed,
         ground=ground.strip(),
         reviewed_by=tenant.user,
         reviewed_name=str(tenant.user),
         reviewed_role=str(tenant.role.label),
         reviewed_at=timezone.now(),
     )
-    if row.changes:
-        row.act = FactReview.Act.OVERRIDDEN
     row.full_clean(exclude=["record_id"])
     with transaction.atomic():
         row.record_id = append(_draft(tenant, row)).record_id
@@ -77,9 +86,14 @@ def review(
     return row
 
 
-def _changed_before(fact: Fact) -> dict[str, Any]:
-    """What somebody changed earlier and still differs from our file: a confirmation keeps it."""
-    return dict(fact.review.changes) if fact.review is not None else {}
+def _changed(fact: Fact, differing: Mapping[str, Any]) -> dict[str, Any]:
+    """All fields that differ from our file now, changed earlier or today.
+
+    A confirmation keeps what was changed earlier; what is changed back is no change any more.
+    """
+    filed = on_file(fact.file, fact.key).row
+    earlier = dict(fact.review.changes) if fact.review is not None else {}
+    return {k: v for k, v in {**earlier, **differing}.items() if v != filed.get(k)}
 
 
 def _differing(fact: Fact, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,26 +103,53 @@ def _differing(fact: Fact, changes: Mapping[str, Any]) -> dict[str, Any]:
         raise ValidationError({"changes": _("This cannot be changed: %s.") % ", ".join(unknown)})
     found: dict[str, Any] = {}
     for name, value in changes.items():
-        fitting = _fitting(name, value)
-        if fitting != fact.row.get(name):
+        text, before = _text(value), fact.row.get(name)
+        if text != _text(before) and (fitting := _fitting(name, text)) != before:
             found[name] = fitting
     return found
 
 
-def _fitting(name: str, value: Any) -> Any:
-    text = str(value if value is not None else "").strip()
+def _text(value: Any) -> str:
+    return "" if value is None else str(value).replace("\r\n", "\n").strip()
+
+
+def _days(text: str) -> int:
+    days = int(text)
+    if not 0 < days <= _LONGEST_CLOCK:
+        raise ValueError(text)
+    return days
+
+
+def _dates(text: str) -> str:
+    for day in text.split("|"):
+        if date.fromisoformat(day).isoformat() != day:
+            raise ValueError(day)
+    return text
+
+
+def _status(text: str) -> str:
+    if text not in NOW:
+        raise ValueError(text)
+    return text
+
+
+def _address(text: str) -> str:
+    _IS_ADDRESS(text)
+    return text
+
+
+_FITTING: dict[str, Callable[[str], Any]] = {
+    "max_days": _days,
+    "from": _dates,
+    "now": _status,
+    "url": _address,
+}
+
+
+def _fitting(name: str, text: str) -> Any:
     try:
-        if name == "max_days":
-            days = int(text)
-            if not 0 < days <= _LONGEST_CLOCK:
-                raise ValueError(text)
-            return days
-        if name == "from":
-            for day in text.split("|"):
-                date.fromisoformat(day)
-        elif name == "now" and text not in NOW:
-            raise ValueError(text)
-    except ValueError:
+        fitting = _FITTING.get(name, str)(text)
+    except (ValueError, ValidationError):
         message = _("“%(value)s” does not fit in the field “%(field)s”.")
         raise ValidationError({"changes": message % {"value": text, "field": name}}) from None
     faults = wording_faults(text)
@@ -117,7 +158,7 @@ def _fitting(name: str, value: Any) -> Any:
         raise ValidationError({"changes": message % {"phrase": faults[0]}})
     if name != "lim" and not text:
         raise ValidationError({"changes": _("The field “%s” says something.") % name})
-    return text
+    return fitting
 
 
 def _draft(tenant: Tenant, row: FactReview) -> Draft:

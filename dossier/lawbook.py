@@ -159,6 +159,11 @@ def law_at(organisation_id: UUID, as_of: datetime) -> LawBook:
     return LawBook(reviews, as_of)
 
 
+def on_file(name: str, key: str) -> Fact:
+    """One row as it stands in our file. Raises :class:`KeyError`."""
+    return {fact.key: fact for fact in _on_file(name)}[key]
+
+
 def _on_file(name: str) -> Iterator[Fact]:
     register = law.facts(name)
     for row in register.rows:

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
 from dossier import upstream_documents, upstream_register, upstream_requests
+from dossier.upstream_downloads import attachment
 from dossier.upstream_forms import AnswerForm, DocumentForm, RequestForm
 from dossier.upstream_models import UpstreamDocument, UpstreamRequest
 from llm.models import Inference
@@ -36,14 +37,6 @@ _TONES = {
 def model_page(model: str) -> str:
     """The address of a model's page in the register."""
     return f"{reverse('admin:dossier_upstream_model')}?{urlencode({'model': model})}"
-
-
-def _download(data: bytes, name: str, media: str) -> HttpResponse:
-    response = HttpResponse(data, content_type=media)
-    ascii_name = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)
-    response["Content-Disposition"] = f'attachment; filename="{ascii_name or "document"}"'
-    response["X-Content-Type-Options"] = "nosniff"
-    return response
 
 
 @admin.register(UpstreamDocument)
@@ -107,11 +100,10 @@ class UpstreamDocumentAdmin(TenantModelAdmin):
     def perform_create(self, request: HttpRequest, values: dict[str, Any]) -> models.Model:
         """Keep the document."""
         upload = values.pop("upload")
-        if upload.size > upstream_documents.MOST_BYTES:
-            raise ValidationError({"upload": _("The file is larger than 20 MB.")})
         try:
+            data = upstream_documents.read_upload(upload)
             return upstream_documents.add_document(
-                required_tenant(request), file_name=upload.name, data=upload.read(), **values
+                required_tenant(request), file_name=upload.name, data=data, **values
             )
         except ValidationError as refusal:
             if hasattr(refusal, "error_dict") and "file" in refusal.error_dict:
@@ -180,13 +172,15 @@ class UpstreamDocumentAdmin(TenantModelAdmin):
         """The draft of a complaint as a text file."""
         model = request.GET.get("model", "")
         text = upstream_register.complaint_draft(required_tenant(request), model)
-        return _download(text.encode(), f"complaint-draft-{model}.txt", "text/plain; charset=utf-8")
+        return attachment(
+            text.encode(), f"complaint-draft-{model}.txt", "text/plain; charset=utf-8"
+        )
 
     def copy(self, request: HttpRequest, document_id: UUID) -> HttpResponse:
         """The document as it was retrieved; never shown inside this site's own pages."""
         document = upstream_documents.find_document(required_tenant(request), document_id)
         data = upstream_documents.read_document(document)
-        return _download(data, document.file_name, document.media)
+        return attachment(data, document.file_name, document.media)
 
 
 @admin.register(UpstreamRequest)

@@ -7,12 +7,15 @@ import json
 from collections.abc import Sequence
 from datetime import date
 from pathlib import PurePath
+from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import Http404
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -98,6 +101,21 @@ def add_document(
         default_storage.delete(stored)
         raise
     return document
+
+
+def read_upload(upload: UploadedFile[Any]) -> bytes:
+    """What a browser or program sent, unless it is larger than what is kept."""
+    if upload.size is None or upload.size > MOST_BYTES:
+        raise ValidationError({"file": _("The file is larger than 20 MB.")})
+    data: bytes = upload.read()
+    return data
+
+
+def documents_on_file(tenant: Tenant, *, model: str = "") -> QuerySet[UpstreamDocument]:
+    """The organisation's documents, newest first; those about *model* where it is given."""
+    tenant.require(Permission.DOSSIER_READ)
+    rows = UpstreamDocument.objects.for_tenant(tenant)
+    return rows.filter(model=model) if model else rows
 
 
 def find_document(tenant: Tenant, document_id: UUID) -> UpstreamDocument:

@@ -14,7 +14,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from dossier.declarations import Declarations, declarations_at
-from dossier.law import facts, host_of, not_a_model
+from dossier.law import documents_for, facts, host_of, not_a_model
 from dossier.lawbook import law_at
 from dossier.snapshots import Snapshot, snapshots
 from dossier.upstream_models import UpstreamDocument, UpstreamRequest
@@ -62,6 +62,11 @@ class Seen:
     def summary(self) -> UpstreamDocument | None:
         """The newest public summary that is held."""
         return next((d for d in self.documents if d.kind == SUMMARY), None)
+
+    @property
+    def published(self) -> list[dict[str, Any]]:
+        """Where the maker publishes what concerns this model, as far as is on file."""
+        return documents_for(self.maker, self.model) if self.maker else []
 
     @property
     def changes(self) -> int:

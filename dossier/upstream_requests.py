@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import Http404
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -113,6 +114,13 @@ def note_answer(
         row.full_clean()
         row.save()
     return row
+
+
+def requests_on_file(tenant: Tenant, *, model: str = "") -> QuerySet[UpstreamRequest]:
+    """The organisation's requests, newest first; those about *model* where it is given."""
+    tenant.require(Permission.DOSSIER_READ)
+    rows = UpstreamRequest.objects.for_tenant(tenant)
+    return rows.filter(model=model) if model else rows
 
 
 def find_request(tenant: Tenant, request_id: UUID) -> UpstreamRequest:
