@@ -1,76 +1,292 @@
-"""How long a small dossier takes, from claim to published file: one JSON line.
+"""What a dossier costs: its time against the least that copying can cost, memory, pages, waiting.
 
-    .venv/bin/python benchmarks/dossier.py [CALLS]
+    python -m benchmarks.dossier        (SCALE=full: 1,000,000 records, 12 GB of disk; ci: 20,000)
 
-Starts throw-away servers, makes an organisation with CALLS calls (200: 400 records) in one month,
-then makes the three kinds of dossier and reads the pages and seconds of each.
+The reference is COPY of the same rows to a file and the SHA-256 of each, in the same run and on the
+same server; CPU time is that of the process and of the server's processes together. Each step is
+a process of its own, as the worker is. The largest organisation has 1,000 people, 100 models at ten
+providers, and 50 AI systems.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
-import resource
+import statistics
+import subprocess
 import sys
+import tempfile
 import time
-from datetime import UTC, date, datetime, timedelta
+import zipfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from benchmarks.ledger_instance import ROOT, instance, is_full, spread, tell, tell_machine
+
+# A small process in between: a child's peak memory begins with that of the process it came from.
+_MEASURE = """
+import os, subprocess, sys, time
+started = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE)
+said = process.stdout.read()
+_pid, status, usage = os.wait4(process.pid, 0)
+wall = time.perf_counter() - started
+print(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss, os.waitstatus_to_exitcode(status))
+print(said.decode())
+"""
+_TURNS = 3
 
 
-def main(calls: int) -> None:
+def main(scale: str | None = None) -> None:
     """Measure and print."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lexcustis.settings")
-    os.environ["EMAIL_URL"] = "dummymail://"
+    records = 1_000_000 if is_full(scale) else 20_000
+    tell_machine()
+    with instance(durable=False) as environment:
+        from benchmarks import dossier_scene
+
+        began = time.perf_counter()
+        scene = dossier_scene.fill(records)
+        print(f"filled in {time.perf_counter() - began:.0f} s", file=sys.stderr)
+        _tell_bundle(scene.log.number, str(scene.organisation.pk), records, environment)
+    _tell_small()
+
+
+def _tell_bundle(log_number: int, organisation: str, records: int, env: dict[str, str]) -> None:
+    copies = [_step(env, "copy", str(log_number)) for _ in range(_TURNS)]
+    made = _step(env, "make", organisation)
+    copies += [_step(env, "copy", str(log_number)) for _ in range(_TURNS)]
+    for unit, title in (("cpu", "CPU"), ("wall", "wall")):
+        reference = statistics.median(copy[unit] for copy in copies)
+        tell(
+            f"full dossier over {records:,} records ÷ COPY of the same rows + SHA-256, {title}",
+            made[unit] / reference,
+            "times",
+            goal="<= 3",
+            reference=f"dossier {made[unit]:.1f} s, of it paper {made[f'paper_{unit}']:.1f} s; "
+            f"COPY and SHA-256 {spread([copy[unit] for copy in copies])} s; "
+            f"{made['bytes']:,} bytes",
+        )
+    tell(
+        f"peak memory of the worker at {records:,} records",
+        made["peak"] / 1024,
+        "MB",
+        goal="<= 300",
+    )
+    tell(
+        "paper of the largest dossier",
+        made["paper_cpu"],
+        "s CPU",
+        goal="<= 20",
+        reference="1,000 people, 100 models, 10 providers, 50 AI systems",
+    )
+    tell("the same", made["pages"], "pages", goal="<= 60")
+    _tell_verified(Path(made["path"]))
+
+
+def _tell_verified(bundle: Path) -> None:
+    """What an outsider does: unpack, and run the verifier with the key from elsewhere."""
+    from audit.checkpoints import verification_key
+
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        with zipfile.ZipFile(bundle) as archive:
+            archive.extractall(folder)
+        unpacked = Path(folder, bundle.stem)
+        command = [str(unpacked / "verifier.py"), str(unpacked), "--key", verification_key()]
+        done = subprocess.run([sys.executable, "-I", *command], capture_output=True, check=False)
+    tell(
+        "refused by its own verifier",
+        float(done.returncode != 0),
+        "bundles",
+        goal="<= 0",
+        reference=done.stdout.decode().strip().rpartition("\n")[2],
+    )
+
+
+def _step(environment: dict[str, str], name: str, argument: str) -> dict[str, Any]:
+    """Run one function of this module as a process; what it says, with its time and memory."""
+    code = f"from benchmarks import dossier; dossier.{name}({argument!r})"
+    postmaster = _postmaster()
+    before = _cpu_of(postmaster)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", _MEASURE, sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    figures, _, said = done.stdout.partition("\n")
+    _cpu, _wall, peak, status = figures.split()
+    if status != "0":
+        raise RuntimeError(f"The step {name} failed: {done.stderr}")
+    # What the process counts itself leaves out its start-up.
+    inside: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
+    inside["cpu"] += _cpu_of(postmaster) - before
+    return inside | {"peak": int(peak)}
+
+
+def _postmaster() -> int:
+    """The process that all processes of the database server come from."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        backend = cursor.fetchone()[0]
+    return int(_stat(Path(f"/proc/{backend}/stat"))[1])
+
+
+def _cpu_of(postmaster: int) -> float:
+    """CPU seconds of a server: its own, of the children that ended, and of those that run."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = _stat(stat)
+        except OSError:
+            continue
+        if int(stat.parent.name) == postmaster:
+            ticks += sum(map(int, fields[11:15]))
+        elif int(fields[1]) == postmaster:
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(path: Path) -> list[str]:
+    """What ``/proc`` says of a process from its state on."""
+    return path.read_text().rpartition(")")[2].split()
+
+
+# -- What runs in processes of its own -------------------------------------------------------------
+
+
+def copy(log_number: str) -> None:
+    """The reference: the log's rows into a file, and the SHA-256 of each."""
+    import psycopg
+
+    address = os.environ["DATABASE_URL"]
+    query = f"COPY (SELECT bytes FROM audit_record WHERE log_number = {int(log_number)})"
+    with tempfile.TemporaryFile(dir="/var/tmp") as file, psycopg.connect(address) as connection:
+        cpu, wall = time.process_time(), time.perf_counter()
+        with connection.cursor().copy(f"{query} TO STDOUT (FORMAT binary)") as rows:
+            for row in rows:
+                file.write(row)
+                hashlib.sha256(row).digest()
+        file.flush()
+        _say(cpu, wall)
+
+
+def make(organisation_id: str) -> None:
+    """A full dossier of the organisation, from the claim to the published file."""
     import django
 
-    from tests import servers
-
     django.setup()
-    from django.core.management import call_command
+    import pikepdf
 
-    call_command("migrate", verbosity=0)
-    try:
-        print(json.dumps(measure(calls)))
-    finally:
-        from django.db import connections
-
-        connections.close_all()
-        servers.pytest_unconfigure()
-
-
-def measure(calls: int) -> dict[str, object]:
-    """Make the scene and the three dossiers."""
-    from audit.sealing import seal_once
+    from benchmarks.dossier_scene import FIRST_DAY, LAST_DAY
     from dossier.models import Dossier, Kind
     from dossier.production import render
+    from dossier.rendering import Printout, WeasyPrintRenderer
     from dossier.scheduling import request_dossier
-    from tests.cast import make_cast
-    from tests.dossier.scene import call, settings_row
+    from orgs.models import Membership
+    from orgs.roles import Role
+    from orgs.tenancy import tenant_of
 
-    cast = make_cast()
-    row = settings_row(cast.alice)
-    start = datetime(2026, 10, 1, 8, tzinfo=UTC)
-    for number in range(calls):
-        call(cast.max, start + timedelta(minutes=number * 40_000 / calls), settings=row)
-    results: dict[str, object] = {"benchmark": "dossier", "records": calls * 2}
-    for kind in Kind:
-        made = request_dossier(
-            cast.olivia, kind=kind, first=date(2026, 10, 1), last=date(2026, 10, 31)
+    paper: dict[str, Any] = {}
+
+    class Watched(WeasyPrintRenderer):
+        """The engine, with a clock."""
+
+        def render(self, printout: Printout) -> bytes:
+            cpu, wall = time.process_time(), time.perf_counter()
+            pdf = super().render(printout)
+            paper["paper_cpu"] = time.process_time() - cpu
+            paper["paper_wall"] = time.perf_counter() - wall
+            with pikepdf.open(io.BytesIO(pdf)) as file:
+                paper["pages"] = len(file.pages)
+            return pdf
+
+    officer = Membership.objects.for_organisation(UUID(organisation_id)).filter(
+        role=Role.COMPLIANCE_OFFICER
+    )
+    row = request_dossier(tenant_of(officer[0]), kind=Kind.FULL, first=FIRST_DAY, last=LAST_DAY)
+    cpu, wall = time.process_time(), time.perf_counter()
+    if not render(row.pk, Watched()):
+        raise RuntimeError(Dossier.objects.for_organisation(row.organisation_id).get().message)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    row.refresh_from_db()
+    print(
+        json.dumps(
+            {"cpu": cpu, "wall": wall, "bytes": row.file_bytes, "path": row.file.path} | paper
         )
-        seal_once()
-        wall, cpu = time.perf_counter(), time.process_time()
-        assert render(made.pk)
-        made = Dossier.unscoped.get(pk=made.pk)
-        results[kind.value] = {
-            "seconds": round(time.perf_counter() - wall, 2),
-            "cpu_seconds": round(time.process_time() - cpu, 2),
-            "bytes": made.file_bytes,
-        }
-    results["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return results
+    )
+
+
+def _say(cpu: float, wall: float) -> None:
+    figures = {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
+    print(json.dumps(figures))
+
+
+# -- A small one, in the demo ----------------------------------------------------------------------
+
+
+def _tell_small() -> None:
+    """From the request to the file, with the web server, worker and beat of the demo."""
+    from playwright.sync_api import sync_playwright
+
+    from lexcustis.demo_accounts import DEMO_PASSWORD
+    from tests.browser.conftest import Visit, chromium
+    from tests.running import Running, free_port, new_home
+
+    running = Running(new_home(), free_port())
+    try:
+        running.wait_ready()
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"]
+            )
+            page = browser.new_context().new_page()
+            page.set_default_timeout(60_000)
+            Visit(page, running.address).sign_in("officer@demo.example", DEMO_PASSWORD)
+            waits = [_wait_for(page, running.address, days) for days in (80, 60, 40)]
+            browser.close()
+    finally:
+        running.remove()
+    tell(
+        "small full dossier in the demo, from the request of a signed-in officer to the file",
+        statistics.median(seconds for seconds, _records in waits),
+        "s",
+        goal="<= 10",
+        reference=f"records and seconds: {[(n, round(s, 1)) for s, n in waits]}",
+    )
+
+
+def _wait_for(page: Any, address: str, days: int) -> tuple[float, int]:
+    """Ask for the days up to yesterday; seconds until the file is there, and its records."""
+    today = datetime.now(UTC).date()
+    first, last = today - timedelta(days=days), today - timedelta(days=1)
+    token = next(c["value"] for c in page.context.cookies() if c["name"] == "csrftoken")
+    began = time.perf_counter()
+    asked = page.request.post(
+        f"{address}/api/v1/dossiers",
+        data={"kind": "full", "period_start": f"{first}", "period_end": f"{last}"},
+        headers={"X-CSRFToken": token, "Referer": f"{address}/"},
+    )
+    if not asked.ok:
+        raise RuntimeError(f"The dossier was refused: {asked.text()}")
+    row = f"{address}/api/v1/dossiers/{asked.json()['id']}"
+    while (state := page.request.get(row).json()["state"]) != "published":
+        if state in {"failed", "cancelled"} or time.perf_counter() - began > 300:
+            raise RuntimeError(f"The dossier is {state}.")
+        time.sleep(0.1)
+    data = page.request.get(f"{row}/download").body()
+    seconds = time.perf_counter() - began
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        name = next(n for n in archive.namelist() if n.endswith("/audit_log_period.jsonl"))
+        return seconds, archive.read(name).count(b"\n")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)
+    main(os.environ.get("SCALE"))

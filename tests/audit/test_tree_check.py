@@ -1,0 +1,181 @@
+"""Hashing every record while it is copied: what that finds, and that nothing is read wrongly."""
+
+from __future__ import annotations
+
+import json
+from uuid import UUID
+
+import pytest
+from django.db import transaction
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audit.canonical import encode
+from audit.hashing import Frontier, leaf_hash
+from audit.ledger import Receipt, append, commit_blocking
+from audit.logs import current_log
+from audit.models import Log, Position, Record
+from audit.positions import position_of
+from audit.record_stream import RecordsMissing, pieces
+from audit.slices import records_between, time_and_kind
+from audit.tree_check import TreeCheck
+from tests.audit.test_sealing import seal
+from tests.audit.test_verification import tamper
+from tests.audit.test_writing import a_draft
+from tests.cast import Cast
+
+_TRICKY = st.text(alphabet='",:{}[]\\kindat-Z \n\u00e9', max_size=40)
+
+
+@pytest.fixture
+def log(cast: Cast) -> Log:
+    """Five records sealed alone, then five together."""
+    for number in range(5):
+        commit_blocking(a_draft(cast, f"text {number}"))
+        seal()
+    with transaction.atomic():
+        for number in range(5):
+            append(a_draft(cast, f"more {number}"))
+    seal()
+    return current_log(cast.organisation.pk)
+
+
+def checked(log: Log) -> TreeCheck:
+    check = TreeCheck(log, log.size)
+    check.finish()
+    return check
+
+
+def record_at(log: Log, position: int) -> Record:
+    ids: list[UUID] = [
+        record_id
+        for row in Position.objects.filter(log_number=log.number).order_by("first")
+        for record_id in row.ids
+    ]
+    return Record.objects.get(pk=ids[position])
+
+
+@given(st.dictionaries(st.sampled_from(["kind", "at", "x"]), _TRICKY | st.dictionaries(
+    st.sampled_from(["kind", "at", "links"]), _TRICKY)), _TRICKY)  # fmt: skip
+def test_time_and_kind_are_found_whatever_else_a_record_says(body, identifier) -> None:
+    record = {
+        "actor": {"id": identifier, "type": "user"},
+        "at": "2026-11-21T10:15:00.123456Z",
+        "body": body,
+        "content": {"prompt": {"bytes": 1, "commitment": "x", "media": '","kind":"no"'}},
+        "id": "018f0000-0000-7000-8000-000000000000",
+        "kind": "inference.requested",
+        "links": [{"id": "018f0000-0000-7000-8000-000000000000", "rel": ',"kind":"no"'}],
+        "log": "ledger.example/o/1/1",
+        "v": 1,
+        "writer": ["7c1f9a", 4711],
+    }
+    data = encode(record)
+    parsed = json.loads(data)
+    assert time_and_kind(data) == (parsed["at"].encode(), parsed["kind"].encode())
+
+
+def test_pieces_are_the_stored_records_in_order_wherever_one_begins_and_ends(log: Log) -> None:
+    whole = list(records_between(log.number, 0, log.size))
+    assert [data for data, _leaf in whole] == [
+        bytes(record_at(log, position).bytes) for position in range(log.size)
+    ]
+    assert all(leaf_hash(data) == leaf for data, leaf in whole)
+    for first in range(log.size + 1):
+        for end in range(first, log.size + 1):
+            found = list(pieces(log.number, first, end))
+            assert [record for piece in found for record in piece.records] == [
+                data for data, _leaf in whole[first:end]
+            ]
+            assert b"".join(piece.lines for piece in found).count(b"\n") == end - first
+
+
+def test_an_honest_log_fits_its_signed_head(log: Log) -> None:
+    told: list[tuple[int, int]] = []
+    check = TreeCheck(log, log.size, lambda done, total: told.append((done, total)))
+    for piece in pieces(log.number, 3, 7):  # what comes before and after is read by itself
+        check.take(piece)
+    check.finish()
+    assert (check.problem, check.first_bad, check.checked) == ("", None, log.size)
+    assert check.signature_checked
+    assert told[-1] == (log.size, log.size)
+
+
+def test_a_changed_record_is_named_by_its_position(log: Log) -> None:
+    victim = record_at(log, 6)
+    tamper(
+        (
+            "UPDATE audit_record SET bytes = %s WHERE id = %s",
+            [bytes(victim.bytes).replace(b"simulated", b"different"), victim.pk],
+        )
+    )
+    check = checked(log)
+    assert check.first_bad == 6
+    assert "not those that were sealed" in check.problem
+
+
+def test_a_record_changed_together_with_its_hash_contradicts_the_signed_head(log: Log) -> None:
+    victim = record_at(log, 6)
+    changed = bytes(victim.bytes).replace(b"simulated", b"different")
+    row = Position.objects.filter(log_number=log.number, first__lte=6).order_by("-first")[0]
+    hashes = bytes(row.hashes).replace(leaf_hash(bytes(victim.bytes)), leaf_hash(changed))
+    tamper(
+        ("UPDATE audit_record SET bytes = %s WHERE id = %s", [changed, victim.pk]),
+        (
+            "UPDATE audit_position SET hashes = %s WHERE log_number = %s AND first = %s",
+            [hashes, log.number, row.first],
+        ),
+    )
+    check = checked(log)
+    assert "signed head" in check.problem
+
+
+def test_a_head_forged_with_the_records_is_not_signed(log: Log) -> None:
+    victim = record_at(log, log.size - 1)
+    changed = bytes(victim.bytes).replace(b"simulated", b"different")
+    row = Position.objects.filter(log_number=log.number).order_by("-first")[0]
+    hashes = bytes(row.hashes).replace(leaf_hash(bytes(victim.bytes)), leaf_hash(changed))
+    frontier = Frontier()
+    leaves = [leaf for _data, leaf in records_between(log.number, 0, log.size)]
+    frontier.extend([*leaves[:-1], leaf_hash(changed)])
+    tamper(
+        ("UPDATE audit_record SET bytes = %s WHERE id = %s", [changed, victim.pk]),
+        (
+            "UPDATE audit_position SET hashes = %s WHERE log_number = %s AND first = %s",
+            [hashes, log.number, row.first],
+        ),
+        (
+            "UPDATE audit_checkpoint SET root = %s WHERE log_number = %s AND size = %s",
+            [frontier.root, log.number, log.size],
+        ),
+    )
+    check = checked(log)
+    assert "signed head" in check.problem
+
+
+def test_a_deleted_record_stops_a_bundle_and_fails_the_check(log: Log) -> None:
+    tamper(("DELETE FROM audit_record WHERE id = %s", [record_at(log, 6).pk]))
+    with pytest.raises(RecordsMissing):
+        list(pieces(log.number, 0, log.size))
+    check = checked(log)
+    assert "not all are there" in check.problem
+    assert check.checked < log.size
+
+
+def test_missing_positions_fail_the_check(log: Log) -> None:
+    tamper(("DELETE FROM audit_position WHERE log_number = %s AND first = 0", [log.number]))
+    check = checked(log)
+    assert check.first_bad == 0
+    assert "missing" in check.problem
+
+
+def test_a_record_dropped_before_it_was_sealed_leaves_a_hole(cast: Cast) -> None:
+    with transaction.atomic():
+        append(a_draft(cast))
+        victim: Receipt = append(a_draft(cast))
+        append(a_draft(cast))
+    tamper(("DELETE FROM audit_record WHERE id = %s", [victim.record_id]))
+    seal()
+    log = current_log(cast.organisation.pk)
+    assert position_of(log.number, victim.record_id) is None
+    assert "of writer" in checked(log).problem
