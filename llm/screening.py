@@ -14,7 +14,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -101,6 +101,9 @@ _SECRETS = re.compile(
 _HIDDEN = re.compile("[\U000e0020-\U000e007f]{2,}|[\u202a-\u202e\u2066-\u2069]|[\u200b\u2060]{4,}")
 # Characters that split a number or a word for a machine only.
 _SPLITTERS = frozenset("\u200b\u200c\u200d\u2060\ufeff\u00ad\u180e")
+
+# Turkish letters that Python's patterns take for an i, and what their lower case leaves behind.
+_DOTTED = {0x131: "i", 0x307: None}
 
 # What overlaps is named once: the earlier kind wins.
 KINDS = (
@@ -224,20 +227,34 @@ def _personal(text: str, country: str) -> list[Finding]:
             *identifiers.ibans(text),
             *identifiers.national_ids(text),
             *identifiers.payment_cards(text),
-            *identifiers.phones(text, country=country),
-            *identifiers.ip_addresses(text),
         ]
+        matches += identifiers.phones(_without(text, matches), country=country)
+        matches += identifiers.ip_addresses(text)
     return [
         Finding(m.kind, m.detail, m.start, m.end, "certain" if m.near_word else "likely")
         for m in matches
     ]
 
 
+def _without(text: str, matches: Sequence[identifiers.Match]) -> str:
+    """*text*, as long as before, without what is known already to be no telephone number."""
+    made, at = [], 0
+    for match in sorted(matches, key=lambda m: m.start):
+        start = max(match.start, at)
+        end = max(match.end, start)
+        made += [text[at:start], "_" * (end - start)]
+        at = end
+    return "".join([*made, text[at:]])
+
+
 def _injections(text: str) -> list[Finding]:
+    # Most texts hold none of a rule's words, and looking for a word is quicker than for a pattern.
+    lowered = text.lower().translate(_DOTTED)
     return [
-        Finding("injection", rule, match.start(), match.end())
-        for rule, pattern in _rules()[1].items()
-        for match in pattern.finditer(text)
+        Finding("injection", rule.id, match.start(), match.end())
+        for rule in _rules()[1]
+        if not rule.words or any(word in lowered for word in rule.words)
+        for match in rule.pattern.finditer(text)
     ]
 
 
@@ -282,10 +299,20 @@ def _compatible(sign: str) -> str:
     return " " if plain.isspace() and plain != "\n" else plain
 
 
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """A pattern of injection; ``words``: one of them stands in all that it matches, if any."""
+
+    id: str
+    words: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+
 @cache
-def _rules() -> tuple[str, Mapping[str, re.Pattern[str]]]:
+def _rules() -> tuple[str, tuple[_Rule, ...]]:
     stored = json.loads(Path(__file__).with_name("screening_rules.json").read_text("utf-8"))
     flags = re.IGNORECASE | re.MULTILINE
-    return stored["version"], {
-        rule["id"]: re.compile(rule["pattern"], flags) for rule in stored["rules"]
-    }
+    return stored["version"], tuple(
+        _Rule(rule["id"], tuple(rule.get("words", ())), re.compile(rule["pattern"], flags))
+        for rule in stored["rules"]
+    )
