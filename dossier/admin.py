@@ -14,6 +14,7 @@ from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
@@ -25,6 +26,7 @@ from dossier.languages import Language
 from dossier.models import Declaration, Dossier, DossierSchedule, Kind
 from dossier.overview import overview
 from dossier.periods import month_before, today
+from dossier.progress import is_alive, seconds_left
 from dossier.schedules import change_schedule, create_schedule, remove_schedule
 from dossier.scheduling import Languages, cancel, request_dossier
 from orgs.roles import Permission
@@ -140,11 +142,16 @@ class DossierAdmin(TenantModelAdmin):
         """The state; a bar while it is being made."""
         if row.state != Dossier.State.RUNNING:
             return row.get_state_display()
+        if not is_alive(row):
+            return gettext("interrupted, %(percent)s %%; a worker takes it up within a minute") % {
+                "percent": row.percent
+            }
         return format_html(
-            '{} <progress max="100" value="{}" aria-label="{}"></progress>',
+            '{} <progress max="100" value="{}" aria-label="{}"></progress> {}',
             f"{row.stage}, {row.percent} %",
             row.percent,
             _("progress"),
+            _time_left(row),
         )
 
     @admin.display(description=_("size"))
@@ -384,3 +391,13 @@ class DeclarationAdmin(TenantModelAdmin):
     ) -> HttpResponse:
         """Back to what else there is to declare."""
         return redirect("admin:dossier_overview")
+
+
+def _time_left(row: Dossier) -> str:
+    """An estimate in words, or nothing where there is none."""
+    seconds = seconds_left(row)
+    if seconds is None:
+        return ""
+    if seconds < 90:
+        return gettext("about %(seconds)s s left") % {"seconds": seconds}
+    return gettext("about %(minutes)s min left") % {"minutes": round(seconds / 60)}

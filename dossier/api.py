@@ -16,6 +16,7 @@ from dossier.catalogue import CATALOGUE
 from dossier.declarations import declarations_at, declare
 from dossier.link_api import router as links_router
 from dossier.models import Declaration, Dossier, Kind
+from dossier.progress import seconds_left
 from dossier.scheduling import Languages, asked_days, cancel, request_dossier
 from orgs.api_auth import tenant_of_call
 from orgs.roles import Permission
@@ -28,7 +29,10 @@ NO_CONTROL = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 
 
 class DossierRow(Schema):
-    """A dossier and how far it is. ``message`` says what stood in the way where it failed."""
+    """A dossier and how far it is. ``message`` says what stood in the way where it failed.
+
+    ``seconds_left`` is an estimate while it is being made.
+    """
 
     id: UUID
     kind: Literal["art53", "art10", "full"]
@@ -40,6 +44,7 @@ class DossierRow(Schema):
     state: Literal["waiting", "running", "published", "failed", "cancelled"]
     stage: str
     percent: int
+    seconds_left: int | None
     message: str
     created_at: datetime
     published_at: datetime | None
@@ -48,6 +53,11 @@ class DossierRow(Schema):
     file_sha256: str
     manifest_sha256: str
     record_id: UUID | None
+
+    @staticmethod
+    def resolve_seconds_left(row: Dossier) -> int | None:
+        """How long it will still take."""
+        return seconds_left(row)
 
 
 class Dossiers(Schema):

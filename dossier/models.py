@@ -86,6 +86,8 @@ class Dossier(TenantModel):
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0, editable=False)
     fence = models.PositiveIntegerField(default=0, editable=False)
     lease_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # When this attempt began.
+    started_at = models.DateTimeField(null=True, blank=True, editable=False)
     # The moment of the statement, fixed by the first attempt: later ones look at the same world.
     as_of = models.DateTimeField(_("status of"), null=True, blank=True, editable=False)
     # The tree it speaks of, fixed at the same time.

@@ -99,6 +99,7 @@ def claim_dossier(dossier_id: UUID) -> Claim | None:
         dossier.state = Dossier.State.RUNNING
         dossier.stage, dossier.percent = "collecting", 0
         dossier.lease_expires_at = now + LEASE
+        dossier.started_at = now
         dossier.as_of = dossier.as_of or now
         dossier.save()
     return Claim(dossier, dossier.fence)
