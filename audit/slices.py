@@ -33,15 +33,18 @@ from audit.tree import StoredTree
 FORMAT = "lex-custis/slice/v1"
 RECORDS_FILE = "audit_log_period.jsonl"
 _AT, _KIND, _TIME_BYTES = b'},"at":"', b',"kind":"', 27
-# Times are claimed, so the records of a period need not be neighbours: every position is asked.
-_EDGES = """
-SELECT min(place.first + entry.nth - 1), max(place.first + entry.nth - 1), count(*)
+# Times are claimed, so the records of a period need not be neighbours: the log is searched from
+# its ends, record by record, for the first and the last that claim a time in the period.
+_EDGE = """
+SELECT place.first + entry.nth - 1
 FROM audit_position AS place
 CROSS JOIN LATERAL unnest(place.ids) WITH ORDINALITY AS entry(id, nth)
 JOIN audit_recordindex AS record ON record.record_id = entry.id
-WHERE place.log_number = %(log)s AND place.first + entry.nth <= %(provable)s
+WHERE place.log_number = %(log)s AND place.first < %(provable)s
+  AND place.first + entry.nth <= %(provable)s
   AND record.organisation_id = %(organisation)s AND record.log_number = %(log)s
   AND record.at >= %(from)s AND record.at < %(until)s
+ORDER BY place.first {direction}, entry.nth {direction} LIMIT 1
 """
 _COUNT = """
 SELECT count(*) FROM audit_recordindex
@@ -97,7 +100,7 @@ def export_period(
     log = current_log(organisation_id)
     limit = limit or Limit(log.signed_size, timezone.now())
     since, until = write_time(start).encode(), write_time(end).encode()
-    places, unsealed = _places(log, (start, end), limit)
+    places, count = _places(log, (start, end), limit)
     newest = _before(log, limit.size)
     before = _before(log, places[0]) if places else newest
     first = before.size if before else 0
@@ -135,7 +138,7 @@ def export_period(
         kinds={kind.decode(): count for kind, count in sorted(kinds.items())},
         checkpoint_before=before,
         checkpoint_after=after,
-        unsealed_in_period=unsealed,
+        unsealed_in_period=max(count - kinds.total(), 0),
         sha256=digest.hexdigest(),
     )
 
@@ -160,7 +163,7 @@ def records_between(log_number: int, first: int, end: int) -> Iterator[tuple[byt
 def _places(
     log: Log, period: tuple[datetime, datetime], limit: Limit
 ) -> tuple[tuple[int, int] | None, int]:
-    """The smallest and the largest position of the period's records, and how many have none."""
+    """The smallest and largest position of the period's records; how many there are at all."""
     parameters: dict[str, Any] = {
         "log": log.number,
         "organisation": log.organisation_id,
@@ -170,11 +173,13 @@ def _places(
         "provable": min(log.signed_size, limit.size),
     }
     with connection.cursor() as cursor:
-        cursor.execute(_EDGES, parameters)
-        lowest, highest, signed = cursor.fetchone()
         cursor.execute(_COUNT, parameters)
-        unsealed = cursor.fetchone()[0] - signed
-    return ((lowest, highest) if signed else None), unsealed
+        count = cursor.fetchone()[0]
+        edges = []
+        for direction in ("ASC", "DESC") if count else ():
+            cursor.execute(_EDGE.format(direction=direction), parameters)
+            edges += cursor.fetchall()
+    return ((edges[0][0], edges[1][0]) if edges else None), count
 
 
 def _before(log: Log, position: int) -> Checkpoint | None:
