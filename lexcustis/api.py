@@ -9,9 +9,15 @@ import math
 
 import structlog
 from django.conf import settings
-from django.core.exceptions import PermissionDenied, RequestDataTooBig, ValidationError
+from django.core.exceptions import (
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    ValidationError,
+)
 from django.db import DataError, IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, Throttled
 from ninja.errors import ValidationError as RequestInvalid
@@ -154,6 +160,14 @@ def _content_gone(request: HttpRequest, _error: ContentGone) -> HttpResponse:
 def _too_big(request: HttpRequest, _error: RequestDataTooBig) -> HttpResponse:
     message = f"The request is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes."
     return error_response(request, status=413, code="too_large", message=message)
+
+
+@api.exception_handler(MultiPartParserError)
+@api.exception_handler(SuspiciousOperation)
+def _cannot_be_read(request: HttpRequest, _error: Exception) -> HttpResponse:
+    """A form without its boundary, or cut off, or with more fields than anybody needs."""
+    message = "The form that was sent cannot be read."
+    return error_response(request, status=400, code=code_of_status(400), message=message)
 
 
 @api.exception_handler(HttpError)

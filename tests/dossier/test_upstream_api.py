@@ -124,6 +124,13 @@ def test_a_file_that_is_too_large_is_refused_unread(olivia, monkeypatch) -> None
     assert "larger" in str(answer.json()["error"]["details"])
 
 
+@pytest.mark.parametrize("media", ["multipart/form-data", "multipart/form-data; boundary=\xe4"])
+def test_a_form_that_cannot_be_read_is_said_to_be_so(olivia: Client, media: str) -> None:
+    answer = olivia.post(f"{BASE}/documents", b"--no boundary", content_type=media)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "bad_request"
+
+
 def test_a_request_is_entered_and_its_answer_noted_once(cast: Cast, olivia: Client) -> None:
     answer = asked(olivia)
     assert answer.status_code == 201
