@@ -22,9 +22,10 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
+from audit import content_admin  # noqa: F401 - it registers its pages
 from audit.break_glass import request_disclosure
-from audit.content_admin import ErasureForm
-from audit.erasure import Ground, Held, certificate, erase
+from audit.erasure import certificate, demands_two_people
+from audit.erasure_admin import ErasureForm
 from audit.inclusion import NotSealedYet, prove_inclusion
 from audit.kinds import Kind
 from audit.models import Content, RecordIndex
@@ -271,13 +272,7 @@ class RecordAdmin(IdentifiedModelAdmin):
         ).values_list("slot", flat=True)
         form = ErasureForm(request.POST or None, stored=sorted(stored))
         if form.is_valid():
-            places = [(row.record_id, slot) for slot in form.cleaned_data["slots"]]
-            try:
-                erase(tenant, places, Ground(form.cleaned_data["ground"]))
-            except Held:
-                self.message_user(request, _("A legal hold covers this text: it stays."), "ERROR")
-            else:
-                self.message_user(request, _("Erased. The record and its proof stay."))
+            self.message_user(request, *form.erase(tenant, row.record_id))
             return redirect("admin:audit_recordindex_change", row.record_id)
         context = {
             **self.admin_site.each_context(request),
@@ -285,5 +280,6 @@ class RecordAdmin(IdentifiedModelAdmin):
             "opts": self.opts,
             "row": row,
             "form": form,
+            "two_people": demands_two_people(tenant.organisation_id),
         }
         return TemplateResponse(request, "admin/audit/erase.html", context)

@@ -24,7 +24,7 @@ from django.views.decorators.http import require_POST
 from audit.break_glass import NotDisclosed, decide, read_disclosed
 from audit.content_models import Disclosure, Hold
 from audit.content_page import as_text, reason_of
-from audit.erasure import Ground, place_hold, release_hold
+from audit.erasure import place_hold, release_hold
 from audit.models import RecordIndex
 from audit.reading import ContentGone
 from orgs.admin_lists import IdentifiedModelAdmin, badge, time_column
@@ -36,25 +36,6 @@ from orgs.tenant_admin import DomainForm, TenantModelAdmin, required_tenant, ten
 _TONES = {"requested": "warn", "released": "good"}
 
 
-class ErasureForm(forms.Form):
-    """Which texts of a record go, and on which ground."""
-
-    slots = forms.MultipleChoiceField(
-        label=gettext_lazy("Texts"), widget=forms.CheckboxSelectMultiple
-    )
-    ground = forms.ChoiceField(
-        label=gettext_lazy("Legal ground"),
-        choices=[("", "…"), *((g.value, g.label) for g in Ground if g is not Ground.RETENTION)],
-    )
-
-    def __init__(self, *arguments: Any, stored: list[str], **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        field = self.fields["slots"]
-        assert isinstance(field, forms.MultipleChoiceField)
-        field.choices = [(name, name) for name in stored]
-        field.initial = stored
-
-
 @admin.register(Disclosure)
 class DisclosureAdmin(IdentifiedModelAdmin):
     """Who asked to read whose texts, and how it was decided; those that wait come first."""
@@ -64,7 +45,7 @@ class DisclosureAdmin(IdentifiedModelAdmin):
     list_intro = gettext_lazy(
         "Somebody who must read texts that are not their own asks here with a reason, and somebody "
         "else decides. What is released can be read for 24 hours, and each reading is a record. "
-        "Erasing needs no request: whoever may erase does so on a record's page, on a legal ground."
+        "Erasing is asked for on a record's page, on a legal ground."
     )
     list_display = [
         time_column("requested_at", gettext_lazy("asked")),

@@ -1,4 +1,4 @@
-"""What decides about content: legal holds, retention, and reading other people's texts."""
+"""What decides about content: holds, retention, erasing by two, reading other people's texts."""
 
 from __future__ import annotations
 
@@ -86,3 +86,71 @@ class Disclosure(TenantModel):
                 | ~models.Q(decided_by=models.F("requested_by")),
             )
         ]
+
+
+class ErasureRule(TenantModel):
+    """Whether an organisation demands that a second person confirms an erasure."""
+
+    organisation = models.OneToOneField(
+        Organisation, models.PROTECT, primary_key=True, related_name="erasure_rule"
+    )
+    two_people = models.BooleanField(_("two people erase"), default=False)
+
+    class Meta(TenantModel.Meta):
+        verbose_name = _("rule of erasing")
+
+
+class ErasureRequest(TenantModel):
+    """Somebody asks to erase texts, and somebody else who may erase confirms it in time.
+
+    Which texts stands in the record ``content.erasure_requested`` of the same id too.
+    """
+
+    class State(models.TextChoices):
+        """Where the request stands."""
+
+        REQUESTED = "requested", _("requested")
+        CONFIRMED = "confirmed", _("confirmed")
+        REFUSED = "refused", _("refused")
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="erasure_requests")
+    places = models.JSONField()  # [[record id, slot], …]
+    ground = models.CharField(_("legal ground"), max_length=20)
+    requested_by = models.ForeignKey(
+        User, models.PROTECT, related_name="+", verbose_name=_("requested by")
+    )
+    decided_by = models.ForeignKey(
+        User, models.PROTECT, null=True, related_name="+", verbose_name=_("decided by")
+    )
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.REQUESTED)
+    requested_at = models.DateTimeField(_("requested"), default=timezone.now)
+    decided_at = models.DateTimeField(_("decided"), null=True)
+    expires_at = models.DateTimeField(_("to be confirmed until"))
+
+    class Meta(TenantModel.Meta):
+        verbose_name = _("request to erase")
+        verbose_name_plural = _("requests to erase")
+        ordering = ["-requested_at"]
+        constraints = [
+            models.CheckConstraint(
+                name="two_people_erase",
+                condition=models.Q(decided_by=None, decided_at=None, state="requested")
+                | models.Q(decided_by__isnull=False, decided_at__isnull=False)
+                & ~models.Q(decided_by=models.F("requested_by"))
+                & ~models.Q(state="requested"),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still be decided."""
+        return self.state == self.State.REQUESTED and timezone.now() < self.expires_at
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody decided in time."""
+        return self.state == self.State.REQUESTED and not self.is_open

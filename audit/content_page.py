@@ -13,8 +13,9 @@ from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
-from audit.content_models import Disclosure, Hold
+from audit.content_models import Disclosure, ErasureRequest, Hold
 from audit.erasure import Ground
+from audit.erasure_requests import open_requests
 from audit.kinds import Kind
 from audit.models import Content, RecordIndex
 from audit.reading import ContentGone, read_content, read_contents
@@ -69,6 +70,7 @@ class ContentPage:
     is_own: bool
     holds: list[Hold]
     disclosure: Disclosure | None
+    to_erase: ErasureRequest | None
     may_ask: bool
     may_erase: bool
 
@@ -100,6 +102,7 @@ def content_page(tenant: Tenant, row: RecordIndex, record: dict[str, Any]) -> Co
         is_own=own,
         holds=holds_over(tenant, row),
         disclosure=asked,
+        to_erase=_to_erase(tenant, row),
         may_ask=tenant.may(Permission.CONTENT_READ) and not own,
         may_erase=tenant.may(Permission.CONTENT_ERASE),
     )
@@ -151,6 +154,16 @@ def _asked(tenant: Tenant, row: RecordIndex) -> Disclosure | None:
         .first()
     )
     return asked
+
+
+def _to_erase(tenant: Tenant, row: RecordIndex) -> ErasureRequest | None:
+    """The open request to erase some of the record's texts, for those who may see requests."""
+    if not tenant.may(Permission.ORGANISATION_MANAGE):
+        return None
+    found: ErasureRequest | None = (
+        open_requests(tenant).filter(places__contains=[[str(row.record_id)]]).first()
+    )
+    return found
 
 
 def _slots(row: RecordIndex, record: dict[str, Any], *, own: bool) -> list[Slot]:

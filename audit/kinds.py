@@ -51,6 +51,8 @@ class Kind(enum.StrEnum):
     CONTENT_RELEASED = "content.released"
     CONTENT_REFUSED = "content.refused"
     CONTENT_READ = "content.read"
+    CONTENT_ERASURE_REQUESTED = "content.erasure_requested"
+    CONTENT_ERASURE_REFUSED = "content.erasure_refused"
     CONTENT_ERASED = "content.erased"
     CONTENT_HELD = "content.held"
     CONTENT_UNHELD = "content.unheld"

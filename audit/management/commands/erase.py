@@ -9,10 +9,8 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand
 
-from audit.erasure import Ground, Held, erase_as
-from audit.kinds import Kind
+from audit.erasure import Ground, Held, SecondPersonNeeded, erase_by_operator
 from audit.models import Log, RecordIndex
-from orgs.changes import SYSTEM
 
 
 class Command(BaseCommand):
@@ -44,14 +42,8 @@ class Command(BaseCommand):
             wanted = wanted | own | rows.filter(request_id__in=own.values("pk"))
         places = [(pk, slot) for pk, slots in wanted.values_list("pk", "slots") for slot in slots]
         try:
-            receipts = erase_as(
-                organisation_id,
-                places,
-                Ground(options["ground"]),
-                actor=SYSTEM,
-                kind=Kind.CONTENT_ERASED,
-            )
-        except Held as error:
+            receipts = erase_by_operator(organisation_id, places, Ground(options["ground"]))
+        except (Held, SecondPersonNeeded) as error:
             self.stderr.write(str(error))
             sys.exit(1)
         for receipt in receipts:
