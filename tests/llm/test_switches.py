@@ -78,6 +78,7 @@ def is_closed(gateway: Gateway, name: str) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_the_switch_of_a_provider_and_then_the_pause_end_streams_in_all_processes(
     live_server_process: Callable[..., ServerProcess],
     gateway: Gateway,
