@@ -24,7 +24,7 @@ from orgs.tenancy import Tenant
 from orgs.tenant_admin import DomainForm, TenantModelAdmin, required_tenant
 
 _KIND, _PLACE = "screening_of_", "place_"
-# More places in an order than anybody has providers; the API takes longer ones.
+# Who has more providers puts longer orders together by API; the page then shows them whole.
 _MOST_PLACES = 20
 
 
@@ -170,7 +170,7 @@ def _kind_fields(rules: CallRules | None) -> dict[str, forms.Field]:
     choices = [("", _("as above")), *CallRules.Screening.choices]
     return {
         f"{_KIND}{kind}": forms.ChoiceField(
-            label=capfirst(name), choices=choices, required=False, initial=chosen.get(kind, "")
+            label=capfirst(str(name)), choices=choices, required=False, initial=chosen.get(kind, "")
         )
         for kind, name in NAMES.items()
     }
@@ -181,7 +181,7 @@ def _place_fields(rules: CallRules | None, tenant: Tenant) -> dict[str, forms.Fi
     rows = ProviderSettings.objects.for_tenant(tenant).order_by("priority", "name")
     choices = [("", _("by the rule above")), *((str(row.pk), row.name) for row in rows)]
     chain = [str(one) for one in rules.chain] if rules else []
-    count = min(max(len(choices) - 1, len(chain)), _MOST_PLACES)
+    count = max(min(len(choices) - 1, _MOST_PLACES), len(chain))
     return {
         f"{_PLACE}{number}": forms.ChoiceField(
             label=_("Provider to be tried as number %(number)s") % {"number": number},

@@ -84,7 +84,10 @@ class EmbeddingsOut(Schema):
     },
 )
 async def create_embeddings(request: HttpRequest, body: EmbeddingsIn) -> Any:
-    """Vectors by a model that the organisation offers, recorded like a chat."""
+    """Vectors by a model that the organisation offers, recorded and screened like a chat.
+
+    `Lexcustis-Screening: confirmed` or `masked` answers beforehand what would be asked.
+    """
     encoding = body.encoding_format or "float"
     wanted = Wanted(
         inputs_of(body.input),

@@ -41,7 +41,11 @@ router = Router(tags=["OpenAI-compatible"])
     openapi_extra={"responses": {200: COMPLETION}},
 )
 async def create_completion(request: HttpRequest, body: CompletionIn) -> Any:
-    """A chat completion by a model that the organisation offers, recorded like a chat."""
+    """A chat completion by a model that the organisation offers, recorded like a chat.
+
+    Where the organisation wants findings of screening confirmed, send `Lexcustis-Screening:
+    confirmed` or `masked`; without it such a request is refused with `screening_blocked`.
+    """
     given = body.model_dump(exclude_unset=True)
     identify, consent = caller_of_call(request).tenant, consent_of(request)
     pump = await chat.begin_call(partial(prepare, identify, given, consent))

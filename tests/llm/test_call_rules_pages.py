@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.test import Client
+from django.contrib import admin
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from llm import provider_settings
@@ -170,3 +172,34 @@ def test_p4_the_rules_of_another_organisation_do_not_open(cast: Cast) -> None:
     row = change_rules(cast.alice, screening="mask")
     charlie = signed_in(cast.charlie.user)
     assert charlie.get(reverse("admin:llm_callrules_change", args=[row.pk])).status_code == 404
+
+
+def test_who_may_only_look_sees_kinds_and_order_in_words(cast: Cast) -> None:
+    first, second = provider(cast, "First"), provider(cast, "Second")
+    row = change_rules(
+        cast.alice, screening_by_kind={"secret": "block"}, chain=[second.pk, first.pk]
+    )
+    page: Any = admin.site._registry[CallRules]
+    request = RequestFactory().get("/")
+    request.user = cast.alice.user
+    looking = frozenset({Permission.PROVIDER_READ})
+    request.tenant = replace(cast.alice, permissions=looking)  # type: ignore[attr-defined]
+    assert not page.has_change_permission(request, row)
+    assert page.has_view_permission(request, row)
+    shown = [name for _title, part in page.get_fieldsets(request, row) for name in part["fields"]]
+    assert {"shown_kinds", "shown_chain"} < set(shown)
+    assert page.get_form(request, row, change=True)
+    assert page.shown_kinds(row) == "key or password: not sent"
+    assert page.shown_chain(row) == "Second, First"
+    assert page.changelist_view(request).status_code == 302
+
+
+def test_a_long_order_stays_whole_on_the_page(alice: Client, cast: Cast) -> None:
+    chain = [provider(cast, f"Provider {number:02}").pk for number in range(22)]
+    row = change_rules(cast.alice, chain=chain)
+    place = reverse("admin:llm_callrules_change", args=[row.pk])
+    fields = alice.get(place).context["adminform"].form.fields
+    values = {name: field.initial for name, field in fields.items() if name.startswith("place_")}
+    assert list(values.values()) == [str(one) for one in chain]
+    alice.post(place, form(screening="mask", **values))
+    assert rules_of(cast.organisation.pk).chain == chain
