@@ -6,7 +6,9 @@ The provider is a real server on loopback, which keeps every byte that reaches i
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -565,3 +567,15 @@ def test_labels_of_one_scope_follow_from_the_value_alone() -> None:
     assert one.of("email", MAIL) != other.of("email", MAIL)
     assert one.of("email", MAIL) != one.of("email", "bruno@example.org")
     assert Masks().of("email", MAIL) == "[email 1]"
+
+
+def test_there_is_no_other_way_to_a_route_for_a_text() -> None:
+    """Whoever asks the policy for a route has to screen first: that is in one place."""
+    root = Path(__file__).resolve().parents[2]
+    asking = [
+        path.relative_to(root).as_posix()
+        for app in ("orgs", "audit", "llm", "oversight", "dossier", "lexcustis")
+        for path in (root / app).rglob("*.py")
+        if re.search(r"\bpolicy\.decide\(", path.read_text())
+    ]
+    assert asking == ["llm/screened.py"]
