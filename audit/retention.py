@@ -1,8 +1,11 @@
-"""Retention: content goes when its time is over. Records and proofs stay."""
+"""Retention: content goes when its time is over, whole months at once where nothing in them stays.
+
+Records and proofs stay.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -14,6 +17,7 @@ from django.utils import timezone
 
 from audit.content_models import Hold, Retention
 from audit.erasure import Ground, erase_as
+from audit.expired_months import drop_month, months_that_expired
 from audit.kinds import Kind
 from audit.ledger import Draft, append
 from audit.models import Content, RecordIndex
@@ -32,11 +36,25 @@ WHERE content.organisation_id = %(organisation)s AND found.at < %(before)s
 
 @dataclass(frozen=True, slots=True)
 class Pruning:
-    """What pruning did, or in a dry run would do, for one organisation."""
+    """What pruning did, or in a dry run would do, for one organisation.
+
+    Of the *slots* that expired, *with_months* went with whole months of content.
+    """
 
     organisation_id: UUID
     before: datetime
     slots: int
+    held: int
+    with_months: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """What is over for one organisation."""
+
+    organisation_id: UUID
+    before: datetime
+    free: list[tuple[UUID, str]]
     held: int
 
 
@@ -57,26 +75,42 @@ def prune(*, dry_run: bool = False) -> list[Pruning]:
     settings = Retention.unscoped.exclude(  # the clock prunes everybody's
         content_days=None
     )
-    return [_prune(setting, dry_run=dry_run) for setting in settings]
+    over = [_over(setting) for setting in settings]
+    months = months_that_expired(place for due in over for place in due.free)
+    if not dry_run:
+        months = {name: texts for name, texts in months.items() if drop_month(name, texts)}
+    dropped = {place for texts in months.values() for places in texts.values() for place in places}
+    return [_prune(due, dropped, dry_run=dry_run) for due in over]
 
 
-def _prune(setting: Retention, *, dry_run: bool) -> Pruning:
+def _over(setting: Retention) -> _Due:
     assert setting.content_days is not None
     organisation_id = setting.organisation_id
     before = timezone.now() - timedelta(days=setting.content_days)
     due = _due(organisation_id, before)
     held = _held(organisation_id, {record_id for record_id, _slot in due})
     free = [place for place in due if place[0] not in held]
+    return _Due(organisation_id, before, free, len(due) - len(free))
+
+
+def _prune(due: _Due, dropped: Set[tuple[UUID, str]], *, dry_run: bool) -> Pruning:
+    single = [place for place in due.free if place not in dropped]
     if not dry_run:
-        for places in _chunks(free):
+        for places in _chunks(single):
             erase_as(
-                organisation_id,
+                due.organisation_id,
                 places,
                 Ground.RETENTION,
                 actor=SYSTEM,
                 kind=Kind.CONTENT_EXPIRED,
             )
-    return Pruning(organisation_id, before, len(free), len(due) - len(free))
+    return Pruning(
+        due.organisation_id,
+        due.before,
+        slots=len(due.free),
+        held=due.held,
+        with_months=len(due.free) - len(single),
+    )
 
 
 def _due(organisation_id: UUID, before: datetime) -> list[tuple[UUID, str]]:

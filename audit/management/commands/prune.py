@@ -25,5 +25,6 @@ class Command(BaseCommand):
         for done in prune(dry_run=dry_run):
             self.stdout.write(
                 f"{done.organisation_id}: {done.slots} texts from before "
-                f"{done.before:%Y-%m-%d} {verb}, {done.held} are held"
+                f"{done.before:%Y-%m-%d} {verb}, {done.with_months} of them with whole months, "
+                f"{done.held} are held"
             )
