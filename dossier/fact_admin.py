@@ -72,7 +72,9 @@ class ReviewForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.fact = fact
         self.fields["source"].initial = fact.source
+        rows = []
         for name in EDITABLE[fact.file]:
+            rows.append(f"row_{name}")
             self.fields[f"row_{name}"] = forms.CharField(
                 label=_FIELD_LABELS[name],
                 required=False,
@@ -82,6 +84,7 @@ class ReviewForm(forms.Form):
                 if name in ("duty", "lim", "value")
                 else forms.TextInput(),
             )
+        self.order_fields([*rows, "ground", "grade", "source"])
 
     def changes(self) -> dict[str, Any]:
         """The row's fields as they stand in the form."""
@@ -93,8 +96,9 @@ def words(fact: Fact) -> str:
     row = fact.row
     match fact.file:
         case "obligations":
-            article = row["art"] if row["para"] in ("-", "all") else f"{row['art']} {row['para']}"
-            return f"{article}: {row['duty']}"
+            article = row["art"] if row["para"] in ("-", "all") else f"{row['art']}, {row['para']}"
+            law = "GDPR" if article.startswith("GDPR ") else "AI Act"
+            return f"{law} {article.removeprefix('GDPR ')}: {row['duty']}"
         case "incident_clocks":
             return f"{row['case'].replace('_', ' ')}: {row['max_days']} ({row['law']})"
         case "upstream":

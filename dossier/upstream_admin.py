@@ -6,6 +6,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest, HttpResponse
@@ -57,7 +58,7 @@ class UpstreamDocumentAdmin(TenantModelAdmin):
     change_form_template = "admin/dossier/upstream/document.html"
     known = [
         "model", "kind", "title", "publisher", "version", "shown_url", "retrieved_on",
-        "shown_answers", "is_confidential", "request", "file_name", "size", "shown_sha256",
+        "shown_answers", "shown_confidence", "request", "file_name", "size", "shown_sha256",
         "added_name", "added_at", "record_id",
     ]  # fmt: skip
 
@@ -78,10 +79,22 @@ class UpstreamDocumentAdmin(TenantModelAdmin):
         labels = upstream_requests.items()
         return "; ".join(labels.get(key, key) for key in row.answers) or _("no item ticked")
 
+    @admin.display(description=_("confidential"))
+    def shown_confidence(self, row: UpstreamDocument) -> Any:
+        """In words: a red cross for “no” would look like a fault."""
+        return _("yes, dossiers name it only") if row.is_confidential else _("no")
+
     @admin.display(description=_("SHA-256"))
     def shown_sha256(self, row: UpstreamDocument) -> Any:
         """The hash, breakable."""
         return format_html('<code class="hash">{}</code>', row.sha256)
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """A plain list of requests: none is made or changed from here."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            field.widget = field.widget.widget
+        return field
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """The form for a new one; what is known of an old one."""
@@ -200,7 +213,7 @@ class UpstreamRequestAdmin(TenantModelAdmin):
     change_form_template = "admin/dossier/upstream/request.html"
     known = [
         "model", "addressee", "channel", "asked_on", "shown_items", "text", "shown_outcome",
-        "remind_on", "answered_on", "answer", "asked_name", "record_id",
+        "remind_on", "answered_on", "answer", "shown_author", "record_id",
     ]  # fmt: skip
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -212,6 +225,11 @@ class UpstreamRequestAdmin(TenantModelAdmin):
         """What came of it."""
         tone = _TONES[UpstreamRequest.Outcome(row.outcome)]
         return badge(tone, row.get_outcome_display())
+
+    @admin.display(description=_("asked by"))
+    def shown_author(self, row: UpstreamRequest) -> str:
+        """Who entered it, by the name of then."""
+        return row.asked_name
 
     @admin.display(description=_("asked for"))
     def shown_items(self, row: UpstreamRequest) -> str:

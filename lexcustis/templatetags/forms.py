@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import template
-from django.forms import BaseForm, BoundField, CheckboxInput, CheckboxSelectMultiple
+from django.forms import BaseForm, BoundField, CheckboxInput, RadioSelect
 from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -30,10 +30,11 @@ def form_field(field: BoundField) -> SafeString:
     """One field; its help and errors are tied to the input by ``aria-describedby``."""
     widget = field.field.widget
     is_check = isinstance(widget, CheckboxInput)
-    is_group = isinstance(widget, CheckboxSelectMultiple)
+    is_group = isinstance(widget, RadioSelect)  # several boxes are one of its kinds
     attributes: dict[str, Any] = {"class": "choices" if is_group else "input"}
     if is_group:
         attributes |= {"role": "group", "aria-label": field.label}
+        widget.option_inherits_attrs = False  # each box has a label of its own
     elif is_check:
         attributes = {}
     described = [f"{field.id_for_label}-help"] if field.help_text else []
