@@ -16,7 +16,7 @@ from django.db import Error, connection
 
 from audit.guard import DatabaseRole, refuse_if_weak
 from audit.ledger import SEAL_CHANNEL
-from audit.sealing import seal_once
+from audit.sealing import HeadMoved, seal_once
 from audit.signer import SignerUnavailable
 
 logger = structlog.get_logger(__name__)
@@ -53,7 +53,7 @@ class Command(BaseCommand):
         while not self._stopping:
             try:
                 self._run(shard, shards)
-            except (Error, psycopg.Error, OSError, SignerUnavailable) as error:
+            except (Error, psycopg.Error, OSError, SignerUnavailable, HeadMoved) as error:
                 logger.error("seal.failed", error=repr(error))
                 connection.close()
                 time.sleep(_PAUSE_AFTER_ERROR_SECONDS)
