@@ -48,7 +48,7 @@ _PLAN: list[tuple[Words, list[tuple[Words, str, str]]]] = [
             (_("Audit log"), "audit.recordindex", "record"),
             (_("Proof of the log"), "audit_log", "mark"),
             (_("Disclosures"), "audit.disclosure", "shield"),
-            (_("Requests to erase"), "audit.erasurerequest", "close"),
+            (_("Requests to erase"), "audit.erasurerequest", "people"),
             (_("Legal holds"), "audit.hold", "lock"),
             (_("Dossiers"), "dossier.dossier", "dossier"),
             (_("AI systems"), "orgs.aisystem", "ai"),

@@ -219,6 +219,7 @@ def test_only_the_applications_login_may_ask(cast: Cast, month: datetime) -> Non
     with transaction.atomic(), connection.cursor() as cursor:
         append(expiry(cast, receipt))
         cursor.execute("SET LOCAL ROLE lexcustis_app")
+        assert list(months_that_expired(places(receipt))) == [table(month)]  # type: ignore[arg-type]
         cursor.execute("SELECT audit_drop_expired(%s)", [table(month)])
         assert cursor.fetchone()[0] == 2
     assert not exists(month)

@@ -11,8 +11,13 @@ from playwright.sync_api import expect
 from audit.break_glass import decide, request_disclosure
 from audit.content_models import Disclosure
 from audit.erasure import Ground, erase, place_hold
+from audit.erasure_requests import demand_two_people, request_erasure
 from audit.ledger import commit_blocking
 from audit.sealing import seal_once
+from orgs.members import add_member
+from orgs.models import User
+from orgs.roles import Role
+from orgs.tenancy import tenant_of
 from tests.admin_pages import request_draft
 from tests.browser.conftest import Visit, in_thread
 from tests.cast import Cast
@@ -32,6 +37,10 @@ def pages(cast: Cast, browser: object) -> dict[str, str]:
         decide(cast.alice, released, release=True)
         erase(cast.olivia, [(erased, "prompt")], Ground.REQUEST)
         hold = place_hold(cast.olivia, name="File 7", actor_id=str(cast.max.user.pk))
+        demand_two_people(cast.alice, True)
+        user = User.objects.create_user(f"otto-{cast.organisation.slug}@example.org", name="Otto")
+        otto = tenant_of(add_member(cast.organisation, user, Role.COMPLIANCE_OFFICER))
+        asked = request_erasure(otto, [(own, "prompt")], Ground.REQUEST)
         seal_once()
         return {
             "log": "recordindex/log/",
@@ -41,6 +50,8 @@ def pages(cast: Cast, browser: object) -> dict[str, str]:
             "erase": f"recordindex/{free}/erase/",
             "requests": "disclosure/",
             "request": f"disclosure/{released.pk}/change/",
+            "erasures": "erasurerequest/",
+            "erasure": f"erasurerequest/{asked.pk}/change/",
             "holds": "hold/",
             "hold": f"hold/{hold.pk}/change/",
             "new-hold": "hold/add/",
