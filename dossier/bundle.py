@@ -21,7 +21,7 @@ from audit.signer import signer
 from audit.slices import RECORDS_FILE
 from dossier.assembly import material_of
 from dossier.composition import compose, identity, manifest
-from dossier.document import Section, section_json
+from dossier.document import Document, Section, section_json
 from dossier.evidence import write_slice
 from dossier.formats import check
 from dossier.integrity import tree_check_of
@@ -103,11 +103,11 @@ def build(dossier: Dossier, folder: Path, renderer: Renderer, report: Reporter) 
         tree=tree,
     )
     report("writing manifests", 40)
-    manifests = _manifests(material)
+    document = compose(material)
+    manifests = _manifests(material, document)
     for name, data in manifests.items():
         (contents / name).write_bytes(data)
     report("setting pages", 60)
-    document = compose(material)
     attachments = tuple(Attachment(name, _purpose(name), data) for name, data in manifests.items())
     unsealed: dict[str, dict[str, Any]] = {}
     for number, language in enumerate(dossier.languages):
@@ -142,11 +142,11 @@ def file_name(material: Material) -> str:
 # -- Manifests -------------------------------------------------------------------------------------
 
 
-def _manifests(material: Material) -> dict[str, bytes]:
+def _manifests(material: Material, document: Document) -> dict[str, bytes]:
     """Every JSON member but MANIFEST.json, by its name in the zip."""
     kind = material.kind
     files: dict[str, Any] = {
-        f"{kind.value}_manifest.json": manifest(material, compose(material), kind=kind),
+        f"{kind.value}_manifest.json": manifest(material, document, kind=kind),
         "metrics.json": _part(material, "metrics", logbook.usage(material)),
         "integrity_attestation.json": _attestation(material),
     }
