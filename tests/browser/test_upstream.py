@@ -57,9 +57,7 @@ def paths(document: UpstreamDocument, request: UpstreamRequest) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("scheme", "width"), [("light", 1280), ("dark", 390)]
-)
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_axe_finds_nothing_and_nothing_overflows(
     cast: Cast, furnished: tuple, visit: Visits, scheme: str, width: int
 ) -> None:
