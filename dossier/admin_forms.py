@@ -29,7 +29,11 @@ def _further_languages() -> forms.TypedMultipleChoiceField:
 class DossierForm(DomainForm):
     """Kind, period and languages of a new dossier. A named period comes before the two days."""
 
-    period = forms.ChoiceField(label=_("Period"), required=False)
+    period = forms.ChoiceField(
+        label=_("Period"),
+        required=False,
+        help_text=_("Where a month, quarter or year is chosen, the two days do not count."),
+    )
     further_languages = _further_languages()
 
     class Meta:
