@@ -1,0 +1,147 @@
+"""What is done otherwise for a log too long to verify completely, tried on a short one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit.canonical import encode
+from audit.models import Record, RecordIndex
+from audit.sealing import seal_once
+from audit.verification import verify_and_keep
+from dossier import bundle, integrity, packing
+from dossier.evidence import _provider_and_place
+from dossier.integrity import choose_checkpoint
+from dossier.models import Kind
+from dossier.production import claim_dossier
+from dossier.scheduling import request_dossier
+from tests.audit.test_verification import tamper
+from tests.cast import Cast
+from tests.dossier.scene import call
+from tests.dossier.test_manifests import FIRST, LAST, NOON
+from tests.dossier.test_production import QuickPaper
+
+
+@pytest.fixture(autouse=True)
+def long_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(integrity, "MOST_VERIFIED_COMPLETELY", 0)
+    monkeypatch.setattr(packing, "MOST_DEFLATED_BYTES", 1000)
+
+
+def built(cast: Cast, folder: Path, kind: Kind = Kind.ART10) -> Path:
+    made = request_dossier(cast.olivia, kind=kind, first=FIRST, last=LAST)
+    while seal_once().more:
+        pass
+    claim = claim_dossier(made.pk)
+    assert claim is not None
+    claim.dossier.checkpoint_size = choose_checkpoint(cast.organisation.pk)
+    folder.mkdir(exist_ok=True)
+    return bundle.build(claim.dossier, folder, QuickPaper(), lambda stage, percent: None).path
+
+
+def attestation(path: Path) -> dict[str, Any]:
+    with zipfile.ZipFile(path) as archive:
+        found: dict[str, Any] = json.loads(archive.read(f"{path.stem}/integrity_attestation.json"))
+    return found
+
+
+def test_every_record_is_hashed_and_what_is_not_checked_is_said(cast: Cast, tmp_path: Path) -> None:
+    for _ in range(3):
+        call(cast.max, NOON)
+    found = attestation(built(cast, tmp_path))
+    assert found["verified"] is True
+    assert found["entries_checked"] == found["total_entries"] > 6
+    assert found["message"].startswith("All ")
+    said = " ".join(found["not_checked"])
+    assert "texts kept beside the log" in said
+    assert "No complete verification" in said
+
+
+def test_the_last_complete_verification_is_named_with_what_came_of_it(
+    cast: Cast, tmp_path: Path
+) -> None:
+    call(cast.max, NOON)
+    while seal_once().more:
+        pass
+    kept = verify_and_keep(cast.olivia)
+    last = attestation(built(cast, tmp_path / "valid"))["not_checked"][-1]
+    assert f"first {kept.size} records" in last
+    assert "found nothing wrong" in last
+    kept.valid = False
+    kept.save()
+    last = attestation(built(cast, tmp_path / "not_valid", Kind.ART53))["not_checked"][-1]
+    assert "found the log not valid" in last
+
+
+def test_a_changed_record_is_found_while_it_is_copied(cast: Cast, tmp_path: Path) -> None:
+    request_id = call(cast.max, NOON)
+    while seal_once().more:
+        pass
+    data = bytes(Record.objects.get(pk=request_id).bytes)
+    tamper(
+        (
+            "UPDATE audit_record SET bytes = %s WHERE id = %s",
+            [data.replace(b"mistral-large", b"mistral-small"), request_id],
+        )
+    )
+    found = attestation(built(cast, tmp_path))
+    assert found["verified"] is False
+    assert found["message"].startswith("Not valid: ")
+    index = RecordIndex.objects.for_organisation(cast.organisation.pk).get(pk=request_id)
+    assert found["first_broken_at"] == f"position {index.position}"
+
+
+def test_large_members_are_stored_and_every_hash_is_that_of_the_file(
+    cast: Cast, tmp_path: Path
+) -> None:
+    for _ in range(3):
+        call(cast.max, NOON)
+    path = built(cast, tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        sizes = {info.filename: info for info in archive.infolist()}
+        assert {info.compress_type for info in sizes.values()} == {
+            zipfile.ZIP_STORED,
+            zipfile.ZIP_DEFLATED,
+        }
+        for info in sizes.values():
+            assert (info.compress_type == zipfile.ZIP_STORED) == (info.file_size > 1000)
+        members = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
+        archive.extractall(tmp_path / "unpacked")
+    for entry in json.loads(members["MANIFEST.json"])["files"]:
+        assert hashlib.sha256(members[entry["path"]]).hexdigest() == entry["sha256"]
+    for line in members["SHA256SUMS"].decode().splitlines():
+        digest, _, name = line.partition("  ")
+        assert hashlib.sha256(members[name]).hexdigest() == digest
+    folder = tmp_path / "unpacked" / path.stem
+    key = json.loads(members["integrity_attestation.json"])["verification_key"]
+    command = [sys.executable, "-I", str(folder / "verifier.py"), str(folder), "--key", key]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"gen_ai.provider.name": "aws.bedrock", "lexcustis.data_region.served": "eu-west-3"},
+        {"gen_ai.provider.name": 'with "quotes"', "lexcustis.data_region.served": "back\\slash"},
+        {
+            "a": {"gen_ai.provider.name": "inner", "lexcustis.data_region.served": "inner"},
+            "gen_ai.provider.name": "outer",
+            "lexcustis.data_region.served": "outer",
+        },
+    ],
+)
+def test_provider_and_place_are_those_of_the_parsed_record(body: dict[str, Any]) -> None:
+    data = encode({"at": f"{datetime(2026, 10, 1, tzinfo=UTC)}", "body": body, "v": 1})
+    assert _provider_and_place(data) == (
+        body["gen_ai.provider.name"],
+        body["lexcustis.data_region.served"],
+    )
