@@ -267,7 +267,7 @@ def _wait_for(page: Any, address: str, days: int) -> tuple[float, int]:
     """Ask for the days up to yesterday; seconds until the file is there, and its records."""
     today = datetime.now(UTC).date()
     first, last = today - timedelta(days=days), today - timedelta(days=1)
-    token = next(c["value"] for c in page.context.cookies() if c["name"] == "csrftoken")
+    token = next(c["value"] for c in page.context.cookies() if c["name"] == "csrf")
     began = time.perf_counter()
     asked = page.request.post(
         f"{address}/api/v1/dossiers",
