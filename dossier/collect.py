@@ -189,10 +189,10 @@ def _uses(inferences: QuerySet[Inference], as_of: datetime) -> Iterator[Use]:
         yield _use(names, rows, people[names])
 
 
-def _groups(inferences: QuerySet[Inference], as_of: datetime) -> QuerySet[Inference, Any]:
+def _groups(inferences: QuerySet[Inference], as_of: datetime) -> QuerySet[Any, Any]:
     ended = Q(ended_at__lte=as_of)
     text_id = Cast("id", CharField())
-    return (
+    groups: QuerySet[Any, Any] = (
         inferences.order_by()
         .values(*_NAMES, "response_model", "provider_settings_id")
         .annotate(
@@ -209,6 +209,7 @@ def _groups(inferences: QuerySet[Inference], as_of: datetime) -> QuerySet[Infere
         )
         .order_by(*_NAMES)
     )
+    return groups
 
 
 def _people(inferences: QuerySet[Inference]) -> Counter[_Names]:

@@ -48,4 +48,5 @@ def _each_leaf_once() -> Any:
             good.add(leaf)
         yield from errors
 
-    return validators.extend(Draft202012Validator, {"$ref": reference})
+    extend: Any = validators.extend  # the library's own types leave it out
+    return extend(Draft202012Validator, {"$ref": reference})
