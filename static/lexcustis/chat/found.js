@@ -17,15 +17,17 @@ export function askAbout(text, { found = {}, found_earlier: earlier = {}, places
   part("earlier").hidden = !Object.keys(earlier).length;
   part("earlier-kinds").textContent = inWords(earlier).join(", ");
   return new Promise((resolve) => {
+    let wanted = "edit";  // also where the browser closes the dialog, in whatever way it does
     const choose = (event) => {
       const { choice } = event.target.closest("[data-choice]")?.dataset ?? {};
-      if (choice) dialog.close(choice);
+      if (!choice) return;
+      wanted = choice;
+      dialog.close();
     };
-    dialog.returnValue = "edit";
     dialog.addEventListener("click", choose);
     dialog.addEventListener("close", () => {
       dialog.removeEventListener("click", choose);
-      resolve(dialog.returnValue);
+      resolve(wanted);
     }, { once: true });
     dialog.showModal();
     const replace = dialog.querySelector("[data-choice=masked]");

@@ -90,7 +90,7 @@ async def test_it_fails_before_the_first_word_or_in_the_middle_when_told() -> No
         await simulated().stream_chat(user("[[fail]]")).open()
     with pytest.raises(RateLimited) as caught:
         await simulated().stream_chat(user("[[limit]]")).open()
-    assert caught.value.retry_after == 2
+    assert caught.value.retry_after == 8
     stream = simulated().stream_chat(user("[[break]] Explain logging."))
     with pytest.raises(Unavailable):
         async for _ in stream:
