@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,7 +29,7 @@ def check(due: set[Due], calls: Sequence[datetime]) -> None:
     from orgs.models import Organisation
 
     _seal_all()
-    swept = production.clear_leftovers()
+    swept = production.clear_leftovers(timedelta(days=36_500))  # the simulated years are long over
     rows = list(Dossier.unscoped.select_related("organisation").order_by("created_at"))
     found = Counter(
         (row.organisation.slug, row.kind, row.period_start, row.period_end) for row in rows

@@ -179,13 +179,15 @@ def _publish_row(claim: Claim, bundle: Bundle, name: str) -> None:
     transaction.on_commit(lambda: notices.tell_published(dossier), robust=True)
 
 
-def clear_leftovers() -> int:
+def clear_leftovers(look_back: timedelta = _LOOK_BACK) -> int:
     """Delete files that no row names, of dossiers that nobody works on; returns how many.
+
+    Of those published, it looks at what is no older than *look_back*: it runs every hour.
 
     Publishing removes what earlier attempts left. This is for what a worker left that was killed
     after that, or that came back from the dead and was killed once more.
     """
-    ended = Q(state=Dossier.State.PUBLISHED, published_at__gte=timezone.now() - _LOOK_BACK)
+    ended = Q(state=Dossier.State.PUBLISHED, published_at__gte=timezone.now() - look_back)
     ended |= Q(state__in=[Dossier.State.FAILED, Dossier.State.CANCELLED])
     removed = 0
     for dossier in Dossier.unscoped.filter(ended, fence__gt=0):  # of every organisation
