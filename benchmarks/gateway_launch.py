@@ -19,10 +19,10 @@ HELD_PATH = "/benchmark/held"
 
 def unrecorded() -> Any:
     """The product, recording nothing: receipts without records, and no rows of calls."""
+    from lexcustis.asgi import application  # noqa: I001 - first, since it sets Django up
     from django.utils import timezone
 
     from audit import ledger
-    from lexcustis.asgi import application
     from orgs.identifiers import uuid7
 
     async def commit(draft: ledger.Draft, companion: Any = None) -> ledger.Receipt:
