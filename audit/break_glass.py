@@ -19,6 +19,7 @@ from audit.kinds import Kind
 from audit.ledger import Draft, Link, Text, append
 from audit.models import RecordIndex
 from audit.reading import read_content
+from audit.two_people import locked_for_decision
 from orgs.identifiers import uuid7
 from orgs.roles import Permission
 from orgs.tenancy import PermissionRefused, Tenant, TenantQuerySet
@@ -70,13 +71,7 @@ def decide(tenant: Tenant, disclosure: Disclosure, *, release: bool) -> Disclosu
     if not tenant.may(Permission.CONTENT_READ) and not tenant.may(Permission.ORGANISATION_MANAGE):
         raise PermissionRefused(Permission.CONTENT_READ)
     with transaction.atomic():
-        row: Disclosure = (
-            Disclosure.objects.for_tenant(tenant).select_for_update().get(pk=disclosure.pk)
-        )
-        if row.requested_by_id == tenant.user.pk:
-            raise ValidationError(_("Somebody else decides about what you asked for."))
-        if row.state != Disclosure.State.REQUESTED:
-            raise ValidationError(_("This has been decided already."))
+        row = locked_for_decision(tenant, disclosure)
         row.state = Disclosure.State.RELEASED if release else Disclosure.State.REFUSED
         row.decided_by, row.decided_at = tenant.user, timezone.now()
         row.expires_at = row.decided_at + READABLE_FOR if release else None

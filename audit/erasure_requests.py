@@ -28,6 +28,7 @@ from audit.erasure import (
 )
 from audit.kinds import Kind
 from audit.ledger import Draft, Link, append
+from audit.two_people import locked_for_decision
 from orgs.identifiers import uuid7
 from orgs.roles import Permission
 from orgs.tenancy import Tenant, TenantQuerySet
@@ -110,13 +111,7 @@ def decide_erasure(tenant: Tenant, request: ErasureRequest, *, confirm: bool) ->
     """
     tenant.require(Permission.CONTENT_ERASE)
     with transaction.atomic():
-        row: ErasureRequest = (
-            ErasureRequest.objects.for_tenant(tenant).select_for_update().get(pk=request.pk)
-        )
-        if row.requested_by_id == tenant.user.pk:
-            raise ValidationError(_("Somebody else decides about what you asked for."))
-        if row.state != ErasureRequest.State.REQUESTED:
-            raise ValidationError(_("This has been decided already."))
+        row = locked_for_decision(tenant, request)
         if not row.is_open:
             raise ValidationError(_("The time to confirm this is over: it is to be asked anew."))
         states = ErasureRequest.State
