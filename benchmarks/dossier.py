@@ -25,19 +25,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from benchmarks.ledger_instance import ROOT, instance, is_full, spread, tell, tell_machine
+from benchmarks.ledger_instance import instance, is_full, spread, tell, tell_machine
+from benchmarks.measuring import measured
 
-# A small process in between: a child's peak memory begins with that of the process it came from.
-_MEASURE = """
-import os, subprocess, sys, time
-started = time.perf_counter()
-process = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE)
-said = process.stdout.read()
-_pid, status, usage = os.wait4(process.pid, 0)
-wall = time.perf_counter() - started
-print(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss, os.waitstatus_to_exitcode(status))
-print(said.decode())
-"""
 _TURNS = 3
 
 
@@ -111,22 +101,13 @@ def _step(environment: dict[str, str], name: str, argument: str) -> dict[str, An
     code = f"from benchmarks import dossier; dossier.{name}({argument!r})"
     postmaster = _postmaster()
     before = _cpu_of(postmaster)
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", _MEASURE, sys.executable, "-c", code],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    figures, _, said = done.stdout.partition("\n")
-    _cpu, _wall, peak, status = figures.split()
-    if status != "0":
-        raise RuntimeError(f"The step {name} failed: {done.stderr}")
+    done = measured([sys.executable, "-c", code], environment=environment)
+    if done.status:
+        raise RuntimeError(f"The step {name} failed: {done.complaint}")
     # What the process counts itself leaves out its start-up.
-    inside: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
+    inside: dict[str, Any] = json.loads(done.said.strip().splitlines()[-1])
     inside["cpu"] += _cpu_of(postmaster) - before
-    return inside | {"peak": int(peak)}
+    return inside | {"peak": done.peak}
 
 
 def _postmaster() -> int:

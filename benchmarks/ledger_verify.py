@@ -15,7 +15,6 @@ import json
 import os
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +24,7 @@ from typing import Any
 
 from benchmarks.ledger_bundles import write_bundle
 from benchmarks.ledger_instance import ROOT, is_full, spread, tell, tell_machine
+from benchmarks.measuring import measured
 
 VERIFIER = ROOT / "audit" / "verifier.py"
 _BLOCK = 20_000
@@ -171,33 +171,13 @@ def _raw_seconds(bundle: Path) -> float:
     return seconds
 
 
-# A small process in between: a child's peak memory begins with that of the process it came from.
-_MEASURE = """
-import os, subprocess, sys, time
-started = time.perf_counter()
-process = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE)
-said = process.stdout.read()
-_pid, status, usage = os.wait4(process.pid, 0)
-wall = time.perf_counter() - started
-print(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss, os.waitstatus_to_exitcode(status))
-print(said.decode())
-"""
-
-
 def _verify(bundle: Path, key: str, *options: str) -> tuple[float, float, int]:
     """CPU seconds, wall seconds and peak resident KiB of the verifier, which must say VALID."""
     command = [sys.executable, str(VERIFIER), str(bundle), "--key", key, "--json", *options]
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", _MEASURE, *command],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    figures, _, said = done.stdout.partition("\n")
-    cpu, wall, peak, status = figures.split()
-    if status != "0":
-        raise RuntimeError(f"The verifier refused an honest bundle: {said}")
-    return float(cpu), float(wall), int(peak)
+    done = measured(command)
+    if done.status:
+        raise RuntimeError(f"The verifier refused an honest bundle: {done.said}")
+    return done.cpu, done.wall, done.peak
 
 
 def _timed(call: Callable[[], None]) -> float:
