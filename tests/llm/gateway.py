@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx2
+
 from audit.canonical import decode
 from audit.models import RecordIndex
 from audit.reading import record_bytes
@@ -21,6 +23,11 @@ from tests.llm.providers.loopback import Loopback, Reply, Request, loopback_serv
 # The application's loop is closed by the test, and may not hold a connection then.
 CLOSE = {"connection": "close"}
 USAGE = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
+
+
+def ask(client: httpx2.Client, **values: Any) -> httpx2.Response:
+    """A question in the chat, and its whole answer."""
+    return client.post("/api/v1/chat", json={"message": "Hello", "stream": False, **values})
 
 
 def answering(text: str = "Hello there", model: str = "m-2026", **values: Any) -> Reply:

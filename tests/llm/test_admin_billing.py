@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,24 +14,9 @@ from tests.admin_pages import signed_in
 from tests.cast import Cast
 from tests.llm.receiver import Receiver
 
+pytestmark = pytest.mark.usefixtures("on_loopback")
+
 LIST = "admin:llm_billingdelivery_changelist"
-
-
-@pytest.fixture(autouse=True)
-def on_loopback(settings: Any) -> None:
-    settings.PROVIDER_ALLOWED_NETWORKS = ["127.0.0.0/8"]
-
-
-@pytest.fixture
-def receiver(cast: Cast) -> Iterator[Receiver]:
-    with Receiver() as server:
-        yield server
-    BillingWebhook.objects.for_tenant(cast.alice).update(is_enabled=False)
-
-
-@pytest.fixture
-def alice(cast: Cast) -> Client:
-    return signed_in(cast.alice.user)
 
 
 def listed(client: Client) -> str:

@@ -34,11 +34,6 @@ FIELDS = {
 LIST = "admin:llm_budget_changelist"
 
 
-@pytest.fixture
-def alice(cast: Cast) -> Client:
-    return signed_in(cast.alice.user)
-
-
 def page(client: Client, name: str, *arguments: Any, **query: str) -> str:
     answer = client.get(reverse(name, args=arguments), query)
     assert answer.status_code == 200, name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from django.test import Client
 from django.urls import reverse
 
@@ -28,11 +27,6 @@ FIELDS = {
     "timeout_seconds": "5",
     "options": "{}",
 }
-
-
-@pytest.fixture
-def alice(cast: Cast) -> Client:
-    return signed_in(cast.alice.user)
 
 
 def add(client: Client, **values: Any) -> Any:

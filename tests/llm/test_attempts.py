@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx2
@@ -11,48 +11,24 @@ import pytest
 from audit.sealing import seal_once
 from audit.verification import verify_log
 from llm import attempts as module
+from llm import provider_settings
 from llm.budgets import save_budget, standings
 from llm.call_rules import change_rules
 from llm.models import Budget, Message
-from orgs.keys import create_key
-from orgs.organisations import change_organisation
-from orgs.roles import Permission
+from orgs.keys import own_keys, revoke_key
+from orgs.members import remove_member
+from orgs.models import Membership
+from orgs.organisations import change_organisation, pause
 from tests.browser.conftest import in_thread
 from tests.cast import Cast
-from tests.live import signed_in, with_key
-from tests.llm.gateway import Gateway, accepted_only, answering, gateway_of, refusing
-from tests.llm.providers.loopback import Reply
+from tests.llm.gateway import CLOSE, USAGE, Gateway, accepted_only, answering, ask, refusing
+from tests.llm.providers.loopback import Reply, Request
 from tests.llm.test_chat import events_of
 
 
 @pytest.fixture(autouse=True)
-def hurried(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAUSES", ((0.01, 0.02), (0.01, 0.02)))
-    settings.PROVIDER_ALLOWED_NETWORKS = ["127.0.0.0/8"]
-
-
-@pytest.fixture
-def gateway(web_server: str, cast: Cast) -> Iterator[Gateway]:
-    """Its servers close before the application's loop does."""
-    with gateway_of(cast) as made:
-        yield made
-
-
-@pytest.fixture
-def max_(web_server: str, cast: Cast) -> Iterator[httpx2.Client]:
-    with signed_in(web_server, cast.max, timeout=30) as client:
-        yield client
-
-
-@pytest.fixture
-def program(web_server: str, cast: Cast) -> Iterator[httpx2.Client]:
-    _, text = create_key(cast.max, name="program", scopes=[Permission.CHAT])
-    with with_key(web_server, text, timeout=30) as client:
-        yield client
-
-
-def ask(client: httpx2.Client, **values: Any) -> httpx2.Response:
-    return client.post("/api/v1/chat", json={"message": "Hello", "stream": False, **values})
 
 
 def complete(client: httpx2.Client, **values: Any) -> httpx2.Response:
@@ -202,21 +178,78 @@ def test_p8_a_forbidden_region_gets_no_byte_though_it_is_first_in_the_chain(
     assert gateway.calls("Down") >= 1
 
 
-def test_p8_a_region_that_is_forbidden_meanwhile_gets_no_second_attempt(
-    gateway: Gateway, max_: httpx2.Client, cast: Cast
+def changed_meanwhile(gateway: Gateway, name: str, change: Callable[[], object]) -> None:
+    """*change* happens while a provider has the question, before it answers."""
+    server, waiting = gateway.servers[name], [change]
+    answer = server.answer
+
+    def answer_late(request: Request) -> Reply:
+        if waiting:
+            in_thread(waiting.pop())
+        return answer(request)
+
+    server.answer = answer_late
+
+
+def set_second(cast: Cast, gateway: Gateway, **values: Any) -> None:
+    second = gateway.rows["Second"].pk
+    provider_settings.change(tenant=cast.alice, settings_id=second, **values)
+
+
+def remove(cast: Cast) -> None:
+    member = Membership.objects.for_tenant(cast.max).get(user=cast.max.user)
+    remove_member(member, actor=cast.alice.actor)
+
+
+def disable(cast: Cast, gateway: Gateway, name: str) -> None:
+    provider_settings.disable(tenant=cast.alice, settings_id=gateway.rows[name].pk)
+
+
+MEANWHILE: dict[str, Callable[[Cast, Gateway], object]] = {
+    "a region is forbidden": lambda cast, _: change_organisation(
+        cast.alice, allowed_regions=["EU"]
+    ),
+    "the organisation pauses": lambda cast, _: pause(cast.alice, reason="Looking into it."),
+    "the other one is switched off": lambda cast, gateway: disable(cast, gateway, "Second"),
+    "the other one is not for all": lambda cast, gateway: set_second(
+        cast, gateway, open_to_roles=["auditor"]
+    ),
+    "nothing may replace it": lambda cast, _: change_rules(cast.alice, fallback="never"),
+    "such texts are blocked": lambda cast, _: change_rules(cast.alice, screening="block"),
+    "who asks is no member": lambda cast, _: remove(cast),
+    "the key is revoked": lambda cast, _: revoke_key(cast.max, own_keys(cast.max).get()),
+}
+
+
+@pytest.mark.parametrize("what", MEANWHILE)
+def test_p8_what_is_forbidden_meanwhile_gets_no_second_attempt(
+    gateway: Gateway, program: httpx2.Client, cast: Cast, what: str
 ) -> None:
     gateway.add("First", refusing(500))
     second = gateway.add("Second", answering(), data_region="US")
     change_organisation(cast.alice, allowed_regions=["EU", "US"])
-    failing = gateway.servers["First"].answer
-
-    def forbid(request: Any) -> Reply:
-        in_thread(lambda: change_organisation(cast.alice, allowed_regions=["EU"]))
-        return failing(request)
-
-    gateway.servers["First"].answer = forbid
-    assert ask(max_).status_code == 503
+    changed_meanwhile(gateway, "First", lambda: MEANWHILE[what](cast, gateway))
+    assert complete(program).status_code == 503
     assert second.connections == 0
+
+
+def test_a_provider_that_moves_meanwhile_is_not_asked_again_where_it_was(
+    gateway: Gateway, program: httpx2.Client, cast: Cast
+) -> None:
+    first = gateway.add("First", refusing(500))
+    moved = {"tenant": cast.alice, "settings_id": gateway.rows["First"].pk}
+    address = f"{first.origin}/elsewhere/v1"
+    changed_meanwhile(gateway, "First", lambda: provider_settings.change(**moved, base_url=address))
+    assert complete(program).status_code == 503
+    assert [request.target for request in first.requests] == ["/v1/chat/completions"]
+
+
+def test_vectors_are_asked_for_again_as_vectors(gateway: Gateway, program: httpx2.Client) -> None:
+    vectors = {"data": [{"index": 0, "embedding": [0.5, 0.25]}], "model": "m", "usage": USAGE}
+    server = gateway.add("First", refusing(500), Reply.json(vectors, headers=CLOSE))
+    answer = program.post("/v1/embeddings", json={"model": "m", "input": "Hello"})
+    assert answer.json()["data"][0]["embedding"] == [0.5, 0.25]
+    assert [request.target for request in server.requests] == ["/v1/embeddings"] * 2
 
 
 def test_after_the_first_token_nothing_takes_the_place(

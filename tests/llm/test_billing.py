@@ -30,22 +30,10 @@ from tests.cast import Cast
 from tests.live import signed_in, with_key
 from tests.llm.receiver import Receiver, WrongSignature, verified
 
+pytestmark = pytest.mark.usefixtures("on_loopback")
+
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 YESTERDAY = date(2026, 3, 9)
-
-
-@pytest.fixture(autouse=True)
-def on_loopback(settings: Any) -> None:
-    settings.PROVIDER_ALLOWED_NETWORKS = ["127.0.0.0/8"]
-
-
-@pytest.fixture
-def receiver(cast: Cast) -> Iterator[Receiver]:
-    with Receiver() as server:
-        yield server
-    # Nothing is rolled back: other tests' clocks shall not call a server that has gone.
-    for tenant in (cast.alice, cast.charlie):
-        BillingWebhook.objects.for_tenant(tenant).update(is_enabled=False)
 
 
 def webhook(cast: Cast, receiver: Receiver, *, since: datetime | None = None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
@@ -23,7 +22,6 @@ from llm.models import Budget, BudgetAccount, BudgetEntry, Inference, ProviderSe
 from llm.providers.base import ChatOptions, Usage
 from orgs.tenancy import PermissionRefused, Tenant
 from tests.cast import Cast
-from tests.live import signed_in
 
 FAST = {"first_word_ms": 0, "word_ms": 0}
 PRICE = {"input": "0", "output": "1000000", "currency": "USD"}  # a dollar a token
@@ -51,12 +49,6 @@ def call(tenant: Tenant, *, max_tokens: int = 100) -> Call:
 
 def used(tenant: Tenant) -> list[Decimal]:
     return [standing.used for standing in budgets.standings(tenant)]
-
-
-@pytest.fixture
-def max_(web_server: str, cast: Cast) -> Iterator[httpx2.Client]:
-    with signed_in(web_server, cast.max, timeout=30) as client:
-        yield client
 
 
 def test_calls_at_once_cannot_pass_a_budget(cast: Cast) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -21,25 +20,7 @@ from orgs.roles import Permission
 from orgs.tenancy import PermissionRefused
 from tests.cast import Cast
 from tests.live import signed_in, with_key
-from tests.llm.gateway import Gateway, answering, gateway_of, refusing
-
-
-@pytest.fixture
-def gateway(web_server: str, cast: Cast, settings: Any) -> Iterator[Gateway]:
-    """Its servers close before the application's loop does."""
-    settings.PROVIDER_ALLOWED_NETWORKS = ["127.0.0.0/8"]
-    with gateway_of(cast) as made:
-        yield made
-
-
-@pytest.fixture
-def max_(web_server: str, cast: Cast) -> Iterator[httpx2.Client]:
-    with signed_in(web_server, cast.max, timeout=30) as client:
-        yield client
-
-
-def ask(client: httpx2.Client, **values: Any) -> httpx2.Response:
-    return client.post("/api/v1/chat", json={"message": "Hello", "stream": False, **values})
+from tests.llm.gateway import Gateway, answering, ask, refusing
 
 
 def said(answer: httpx2.Response) -> str:

@@ -35,11 +35,6 @@ def patch(client: Client, **values: Any) -> Any:
     return client.patch(API, values, content_type="application/json")
 
 
-@pytest.fixture
-def alice(cast: Cast) -> Client:
-    return signed_in(cast.alice.user)
-
-
 # -- API -------------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -58,12 +57,6 @@ def kinds_of(tenant: Tenant, inference_id: str) -> list[str]:
             break
         time.sleep(0.05)
     return [*rows.filter(record_id=inference_id).values_list("kind", flat=True), *endings]
-
-
-@pytest.fixture
-def max_(web_server: str, cast: Cast) -> Iterator[httpx2.Client]:
-    with signed_in(web_server, cast.max, timeout=20) as client:
-        yield client
 
 
 def test_an_answer_streams_and_is_in_the_log(max_: httpx2.Client, cast: Cast) -> None:

@@ -12,34 +12,18 @@ import random
 import socket
 import sysconfig
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from orgs.keys import create_key
-from orgs.roles import Permission
 from tests.cast import Cast
 from tests.live import with_key
-from tests.llm.gateway import USAGE, Gateway, answering, gateway_of
+from tests.llm.gateway import USAGE, Gateway, answering
 from tests.llm.providers.loopback import Reply
 
 WORDS = 60
-
-
-@pytest.fixture
-def gateway(web_server: str, cast: Cast, settings: Any) -> Iterator[Gateway]:
-    settings.PROVIDER_ALLOWED_NETWORKS = ["127.0.0.0/8"]
-    with gateway_of(cast) as made:
-        yield made
-
-
-@pytest.fixture
-def key(cast: Cast) -> str:
-    _, text = create_key(cast.max, name="program", scopes=[Permission.CHAT])
-    return text
 
 
 def send(url: str, key: str, *, stream: bool) -> socket.socket:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -23,10 +22,9 @@ from tests.llm.test_chat import simulated
 
 
 @pytest.fixture
-def max_(web_server: str, cast: Cast) -> Iterator[httpx2.Client]:
+def max_(max_: httpx2.Client, cast: Cast) -> httpx2.Client:
     simulated(cast)
-    with signed_in(web_server, cast.max, timeout=20) as client:
-        yield client
+    return max_
 
 
 def ask(client: httpx2.Client, message: str, **body: Any) -> dict[str, Any]:

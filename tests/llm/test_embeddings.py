@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -24,16 +23,9 @@ from tests.llm.test_chat import kinds_of, simulated
 
 
 @pytest.fixture
-def key(cast: Cast) -> str:
+def key(key: str, cast: Cast) -> str:
     simulated(cast, allowed_models=["sim-large", "sim-embed"])
-    _, text = create_key(cast.max, name="application", scopes=[Permission.CHAT])
-    return text
-
-
-@pytest.fixture
-def client(web_server: str, key: str) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{web_server}/v1", api_key=key, max_retries=0) as made:
-        yield made
+    return key
 
 
 def body_of(record_id: Any) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -39,16 +38,9 @@ WEATHER: list[Any] = [
 
 
 @pytest.fixture
-def key(cast: Cast) -> str:
+def key(key: str, cast: Cast) -> str:
     simulated(cast)
-    _, text = create_key(cast.max, name="application", scopes=[Permission.CHAT])
-    return text
-
-
-@pytest.fixture
-def client(web_server: str, key: str) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{web_server}/v1", api_key=key, max_retries=0) as made:
-        yield made
+    return key
 
 
 def only_inference(cast: Cast) -> Inference:

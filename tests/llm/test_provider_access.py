@@ -23,42 +23,16 @@ from orgs.roles import Permission, Role
 from tests.admin_pages import signed_in as in_admin
 from tests.cast import Cast
 from tests.live import signed_in, with_key
-from tests.llm.gateway import Gateway, answering, gateway_of, refusing
+from tests.llm.gateway import Gateway, answering, ask, refusing
 from tests.llm.test_admin_providers import FIELDS
 
 PATH = "/api/v1/provider-settings"
-
-
-@pytest.fixture(autouse=True)
-def on_loopback(settings: Any) -> None:
-    settings.PROVIDER_ALLOWED_NETWORKS = ["127.0.0.0/8"]
-
-
-@pytest.fixture
-def gateway(web_server: str, cast: Cast) -> Iterator[Gateway]:
-    with gateway_of(cast) as made:
-        yield made
-
-
-@pytest.fixture
-def max_(web_server: str, cast: Cast) -> Iterator[httpx2.Client]:
-    with signed_in(web_server, cast.max, timeout=30) as client:
-        yield client
 
 
 @pytest.fixture
 def rita(web_server: str, cast: Cast) -> Iterator[httpx2.Client]:
     with signed_in(web_server, cast.rita, timeout=30) as client:
         yield client
-
-
-@pytest.fixture
-def alice(cast: Cast) -> Client:
-    return in_admin(cast.alice.user)
-
-
-def ask(client: httpx2.Client, **values: Any) -> httpx2.Response:
-    return client.post("/api/v1/chat", json={"message": "Hello", "stream": False, **values})
 
 
 def blocked(cast: Cast) -> list[Inference]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -21,17 +20,9 @@ from orgs.tenancy import PermissionRefused, Tenant
 from tests.cast import Cast
 from tests.llm.providers.test_addresses import MALFORMED, NOT_PUBLIC
 
+pytestmark = pytest.mark.usefixtures("names_resolve_at_once")
+
 KEY = "sk-live-0123456789abcdefWXYZ"
-
-
-@pytest.fixture(autouse=True)
-def names_resolve_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This machine may have no resolver, and waiting for one proves nothing."""
-
-    def resolve(host: str, port: int) -> list[Any]:
-        return [ip_address("127.0.0.1" if host == "localhost" else "93.184.216.34")]
-
-    monkeypatch.setattr(provider_settings, "_resolve", resolve)
 
 
 def mistral(tenant: Tenant, **values: Any) -> ProviderSettings:

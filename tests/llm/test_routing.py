@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -25,15 +24,7 @@ from orgs.organisations import change_organisation
 from orgs.tenancy import Tenant
 from tests.cast import Cast
 
-
-@pytest.fixture(autouse=True)
-def names_resolve_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This machine may have no resolver, and waiting for one proves nothing."""
-
-    def resolve(host: str, port: int) -> list[Any]:
-        return [ip_address("127.0.0.1" if host == "localhost" else "93.184.216.34")]
-
-    monkeypatch.setattr(provider_settings, "_resolve", resolve)
+pytestmark = pytest.mark.usefixtures("names_resolve_at_once")
 
 
 def add(tenant: Tenant, name: str, **values: Any) -> ProviderSettings:

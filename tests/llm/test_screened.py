@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,8 @@ from orgs.keys import create_key
 from orgs.organisations import pause
 from orgs.roles import Permission
 from tests.cast import Cast
-from tests.live import signed_in, with_key
-from tests.llm.gateway import Gateway, answering, gateway_of
+from tests.live import signed_in
+from tests.llm.gateway import Gateway, answering
 from tests.llm.providers.loopback import Reply
 from tests.llm.test_chat import events_of
 
@@ -39,25 +38,10 @@ NOISE = "The weather in Bolzano is fine today, and the meeting begins at ten. "
 
 
 @pytest.fixture
-def gateway(web_server: str, cast: Cast, settings: Any) -> Iterator[Gateway]:
-    """Its servers close before the application's loop does."""
-    settings.PROVIDER_ALLOWED_NETWORKS = ["127.0.0.0/8"]
-    with gateway_of(cast) as made:
-        made.add("Upstream", answering())
-        yield made
-
-
-@pytest.fixture
-def max_(web_server: str, cast: Cast) -> Iterator[httpx2.Client]:
-    with signed_in(web_server, cast.max, timeout=30) as client:
-        yield client
-
-
-@pytest.fixture
-def program(web_server: str, cast: Cast) -> Iterator[httpx2.Client]:
-    _, text = create_key(cast.max, name="program", scopes=[Permission.CHAT])
-    with with_key(web_server, text, timeout=30) as client:
-        yield client
+def gateway(gateway: Gateway) -> Gateway:
+    """With one provider."""
+    gateway.add("Upstream", answering())
+    return gateway
 
 
 def ask(client: httpx2.Client, message: str, **values: Any) -> httpx2.Response:

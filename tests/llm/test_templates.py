@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -25,7 +24,7 @@ from llm.prompt_templates import (
 from orgs.keys import create_key
 from orgs.roles import Permission
 from tests.cast import Cast
-from tests.live import signed_in, with_key
+from tests.live import with_key
 from tests.llm.test_chat import simulated
 
 PATH = "/api/v1/templates"
@@ -39,10 +38,9 @@ RELEASED = {
 
 
 @pytest.fixture
-def max_(web_server: str, cast: Cast) -> Iterator[httpx2.Client]:
+def max_(max_: httpx2.Client, cast: Cast) -> httpx2.Client:
     simulated(cast)
-    with signed_in(web_server, cast.max, timeout=30) as client:
-        yield client
+    return max_
 
 
 def requested(cast: Cast) -> tuple[Inference, dict[str, Any]]:
