@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from django.db import connections
@@ -26,6 +26,8 @@ from llm.providers.errors import (
     Unavailable,
 )
 from llm.routing import breaker_of
+from orgs.auth import as_of_now
+from orgs.roles import Permission
 
 MOST_ATTEMPTS = 5
 # Attempts at one place: one, and these pauses (seconds, drawn at random between the two) after it.
@@ -89,6 +91,10 @@ def following(call: Call, attempts: Attempts, *, is_again: bool, failed_with: st
     Reads the database and gives the connection back.
     """
     try:
+        tenant = as_of_now(call.tenant)
+        if tenant is None or not tenant.may(Permission.CHAT):
+            return None
+        call = replace(call, tenant=tenant)
         found = policy.next_route(call, is_again=is_again, tried=attempts.tried)
         if found is None:
             return None

@@ -100,13 +100,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a caller wants: an explicit provider and model, or None for the organisation's own."""
+    """What a caller wants: an explicit provider and model, or None for the organisation's own.
+
+    ``screened_by`` are the rules by which the texts were screened, None before that.
+    """
 
     messages: Sequence[ChatMessage]
     options: ChatOptions
     provider_id: UUID | None = None
     model: str | None = None
     hint: Hint | None = None
+    screened_by: tuple[Any, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection
-from dataclasses import replace
 from uuid import UUID
 
 from django.http import Http404
@@ -20,6 +19,7 @@ from llm.breaker import Breaker, Rest, rests
 from llm.calls import Asked, Call, Refused
 from llm.candidates import Candidate, NoRoute, Offer, offered, offered_by
 from llm.models import CallRules
+from llm.providers.configuration import Configuration
 from llm.routing import Route, Stop, identity, made, stops
 from orgs.models import Organisation
 from orgs.tenancy import Tenant
@@ -69,21 +69,23 @@ def decide(
 def next_route(call: Call, *, is_again: bool, tried: Collection[Key]) -> Route | None:
     """Where the next attempt of *call* goes: the same place where *is_again*, else another one.
 
-    None where there is no other that the rules allow. Everything is read anew: the organisation
-    may have been paused, the provider switched off or the region forbidden since.
+    None where there is no other that the rules allow. *call* names its tenant as of now, and the
+    providers are read anew: one may have been switched off, changed or forbidden since. What was
+    screened by other rules than today's goes nowhere.
     """
-    organisation = Organisation.objects.get(pk=call.tenant.organisation_id)
-    tenant = replace(call.tenant, organisation=organisation)
+    organisation = call.tenant.organisation
     if organisation.is_paused or call.route is None:
         return None
     try:
-        offer = offered(tenant)
-        found = _stops(tenant, call.asked, offer)
+        offer = offered(call.tenant)
+        found = _stops(call.tenant, call.asked, offer)
     except NoRoute:
+        return None
+    if offer.rules.of_screening != call.asked.screened_by:
         return None
     if is_again:
         last = (call.route.settings_id, call.route.model)
-        return call.route if _may_again(organisation, [s for s in found if s.key == last]) else None
+        return _again(call.route, organisation, [stop for stop in found if stop.key == last])
     found = [stop for stop in found if stop.key not in tried]
     if not _may_change_model(call, offer):
         found = [stop for stop in found if stop.model == call.route.model]
@@ -102,12 +104,24 @@ def _first(organisation: Organisation, found: list[Stop]) -> Route | None:
     return None
 
 
-def _may_again(organisation: Organisation, found: list[Stop]) -> bool:
-    """Whether the same place may be asked once more: whoever does has waited as it asked."""
+def _again(route: Route, organisation: Organisation, found: list[Stop]) -> Route | None:
+    """The same route once more, if it may be: whoever asks has waited as it asked.
+
+    Not where its address, key or options were changed meanwhile.
+    """
     standing = _standing(organisation, found)
     if not standing or standing[0][1].seconds > MOMENT:
-        return False
-    return rate_limits.take([], _limit_of(found[0].candidate)) is None
+        return None
+    if rate_limits.take([], _limit_of(found[0].candidate)) is not None:
+        return None
+    with contextlib.suppress(NoRoute):
+        now = made(organisation, found[0])
+        return route if _settings(now) == _settings(route) else None
+    return None
+
+
+def _settings(route: Route) -> Configuration | None:
+    return getattr(route.provider, "configuration", None)
 
 
 def paused() -> Refused:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -96,3 +98,8 @@ class CallRules(TenantModel):
 
     def __str__(self) -> str:
         return str(_("Rules for calls"))
+
+    @property
+    def of_screening(self) -> tuple[Any, ...]:
+        """All that screening goes by: two that are equal find and do the same."""
+        return self.screening, sorted(self.screening_by_kind.items())

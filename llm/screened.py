@@ -70,8 +70,12 @@ def decide(
         return sifted
     route, refusal = policy.decide(tenant, sifted.asked, offer)
     if route is not None:
-        options = replace(sifted.asked.options, model=route.model)
-        sifted = replace(sifted, asked=replace(sifted.asked, options=options))
+        asked = replace(
+            sifted.asked,
+            options=replace(sifted.asked.options, model=route.model),
+            screened_by=offer.rules.of_screening,
+        )
+        sifted = replace(sifted, asked=asked)
     return replace(sifted, route=route, refusal=refusal)
 
 

@@ -11,9 +11,9 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
 
-from orgs.models import Membership, User
-from orgs.roles import Permission
-from orgs.tenancy import Tenant, tenant_of
+from orgs.models import ApiKey, Membership, User
+from orgs.roles import Permission, Role
+from orgs.tenancy import Tenant, tenant_of, tenant_of_key
 
 ORGANISATION_IN_SESSION = "organisation"
 
@@ -38,6 +38,17 @@ def tenant_of_session(request: HttpRequest) -> Tenant | None:
         if str(membership.organisation_id) == chosen:
             return tenant_of(membership)
     return tenant_of(memberships[0]) if memberships else None
+
+
+def as_of_now(tenant: Tenant) -> Tenant | None:
+    """The same person or key with the rights of today; None where it has none any more."""
+    members = Membership.objects.for_tenant(tenant).select_related("organisation", "user")
+    member = members.filter(user_id=tenant.user.pk, user__is_active=True).first()
+    if member is None or tenant.api_key is None:
+        return tenant_of(member) if member is not None else None
+    keys = ApiKey.objects.for_tenant(tenant).select_related("organisation", "owner")
+    key = keys.filter(pk=tenant.api_key.pk).first()
+    return tenant_of_key(key, Role(member.role)) if key is not None and key.is_usable else None
 
 
 def choose_organisation(request: HttpRequest, organisation_id: UUID) -> bool:
