@@ -31,6 +31,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 async def _live(receive: Any, send: Any) -> None:
     """Until the server goes down; then every running call gets its recorded ending."""
+    from llm.providers.pinned import close_clients, keep_connections
     from llm.pump import interrupt_all
 
     while True:
@@ -41,9 +42,11 @@ async def _live(receive: Any, send: Any) -> None:
                 await send({"type": "lifespan.startup.failed", "message": refusal})
                 return
             _keep_what_is_loaded()
+            keep_connections()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             await interrupt_all(seconds=SHUTDOWN_SECONDS)
+            await close_clients()
             await send({"type": "lifespan.shutdown.complete"})
             return
 

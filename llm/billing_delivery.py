@@ -22,7 +22,7 @@ from llm.billing import signed_headers
 from llm.billing_models import BillingDelivery
 from llm.providers.addresses import UnsafeAddress, allowed_networks, parse_base_url
 from llm.providers.errors import ProviderError
-from llm.providers.http import Upstream, close_clients
+from llm.providers.http import Upstream
 
 logger = structlog.get_logger(__name__)
 
@@ -120,13 +120,10 @@ async def _post(delivery: BillingDelivery) -> None:
         ca_file=settings.PROVIDER_CA_FILE,
     )
     headers = signed_headers(webhook, delivery, at=timezone.now())
-    try:
-        async with upstream.call(
-            "POST", "", delivery.body.encode(), headers=headers, seconds=ATTEMPT_SECONDS
-        ):
-            pass
-    finally:
-        await close_clients()
+    async with upstream.call(
+        "POST", "", delivery.body.encode(), headers=headers, seconds=ATTEMPT_SECONDS
+    ):
+        pass
 
 
 def _settle(delivery: BillingDelivery, problem: str, *, is_final: bool) -> None:

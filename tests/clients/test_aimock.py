@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from llm.providers.base import ChatMessage, FinishReason
 from llm.providers.errors import ProviderError, RateLimited
-from llm.providers.http import close_clients
 from tests.clients.environment import NODE_MODULES, needs_aimock
 from tests.clients.simulators import adapter, serving
 
@@ -71,12 +70,6 @@ def aimock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command = [program, "--port", "{port}", "--fixtures", folder / "fixtures.json"]
     with serving(command, ready="/health", log=folder / "log") as url:
         yield url
-
-
-@pytest.fixture(autouse=True)
-async def _closed() -> AsyncIterator[None]:
-    yield
-    await close_clients()
 
 
 def each_vendor(*names: str) -> Any:

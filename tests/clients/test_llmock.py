@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -20,7 +20,6 @@ from llm.providers.errors import (
     Unauthorised,
     Unavailable,
 )
-from llm.providers.http import close_clients
 from tests.clients.environment import BIN, needs_clients
 from tests.clients.simulators import adapter, serving
 
@@ -57,12 +56,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def llmock(server: str) -> str:
     httpx2.post(f"{server}/_llmock/reset").raise_for_status()
     return server
-
-
-@pytest.fixture(autouse=True)
-async def _closed() -> AsyncIterator[None]:
-    yield
-    await close_clients()
 
 
 def scenario(llmock: str, *behaviours: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from llm.providers import http
+from llm.providers import http, pinned
 from llm.providers.addresses import parse_base_url
 from llm.providers.base import ChatMessage
 from llm.providers.errors import (
@@ -28,7 +28,8 @@ from llm.providers.errors import (
     Unauthorised,
     Unavailable,
 )
-from llm.providers.http import Upstream, close_clients
+from llm.providers.http import Upstream
+from llm.providers.pinned import close_clients
 from tests.llm.providers.golden import OPENAI, TEXT, chunk
 from tests.llm.providers.loopback import KEY, LOOPBACK, Loopback, Reply, loopback_server, sse
 
@@ -392,6 +393,35 @@ async def test_two_settings_share_no_connection(loopback: Loopback) -> None:
     assert loopback.connections == 2
 
 
+async def test_a_loop_that_does_not_serve_keeps_no_connection(loopback: Loopback) -> None:
+    await close_clients()
+    loopback.always(Reply([OPENAI.stream]))
+    provider = loopback.provider("openai_compatible")
+    for _ in range(3):
+        await provider.chat(HELLO)
+    assert loopback.connections == 3
+
+
+async def test_beyond_the_most_settings_only_idle_connections_close(
+    loopback: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pinned, "MAX_CLIENTS", 1)
+    loopback.always(Reply([sse(chunk({"content": "Half"}))], then="hang"))
+    provider = loopback.provider("openai_compatible")
+    running = provider.stream_chat(HELLO)
+    await running.open()
+    async with loopback_server() as elsewhere:
+        elsewhere.always(Reply([OPENAI.stream]))
+        for identity in ("one", "two", "one"):  # each closes the one before, never the running
+            other = elsewhere.provider("openai_compatible")
+            other.upstream = Upstream(identity, "P", other.upstream.base_url, networks=LOOPBACK)
+            assert (await other.chat(HELLO)).text == TEXT
+        assert elsewhere.connections == 3
+    assert not loopback.closed_early.is_set()
+    await running.aclose()
+    await asyncio.wait_for(loopback.closed_early.wait(), 1)
+
+
 async def test_a_call_cannot_leave_its_origin(loopback: Loopback) -> None:
     async with loopback_server() as elsewhere:
         upstream = loopback.provider("openai_compatible").upstream
@@ -510,4 +540,3 @@ async def test_tls_is_verified_for_the_name_though_the_address_is_pinned(
             with pytest.raises(Unavailable, match="certificate"):
                 await call(host, ca_file)
         assert len(server.requests) == 1
-        await close_clients()
