@@ -29,7 +29,6 @@ import contextlib
 import hashlib
 import heapq
 import json
-import multiprocessing
 import os
 import re
 import shutil
@@ -37,7 +36,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import islice
 from operator import eq
@@ -50,6 +49,7 @@ WORDS = {VALID: "VALID", TAMPERED: "TAMPERED", UNDECIDED: "CANNOT DECIDE"}
 RECORDS = "audit_log_period.jsonl"
 MAX_RECORD_BYTES = 16 * 1024
 _LINE_END = 0x0A
+_COUNTING = 0.08  # what counting the lines of a part costs, compared with looking at them
 # Beyond so many records each is still hashed and placed, but no longer parsed, unless asked for.
 PARSE_UP_TO = 100_000
 
@@ -103,13 +103,17 @@ class Tree:
 
     def extend(self, leaves: list[bytes]) -> None:
         """Append leaf hashes; whole blocks of 256 are folded level by level, which is fastest."""
-        sha256, one, position, start = hashlib.sha256, b"\x01", self.end, 0
+        begun, position, start = hashlib.sha256(b"\x01").copy, self.end, 0
         while start < len(leaves):
             if position % 256 == 0 and start + 256 <= len(leaves):
                 level = leaves[start : start + 256]
                 while len(level) > 1:
-                    each = iter(level)  # taken twice in turn: left, right
-                    level = [sha256(one + left + right).digest() for left, right in zip(each, each)]
+                    each, above = iter(level), []  # taken twice in turn: left, right
+                    for left, right in zip(each, each):
+                        node = begun()  # a copy costs less than another hash
+                        node.update(left + right)
+                        above.append(node.digest())
+                    level = above
                 self.add(position, 8, level[0])
                 position, start = position + 256, start + 256
             else:
@@ -651,7 +655,7 @@ def look_closely(
     return identifier, kind, request.group(1) if request else None, writer, int(number)
 
 
-Share = tuple[NamesSeen, NamesSeen, dict[bytes, Runs], dict[str, int], int]
+Share = tuple[NamesSeen, NamesSeen, dict[bytes, Runs], "Counter[bytes]", int]
 # Of some records: names, kinds, the requests that they end, writers, the writers' numbers.
 Columns = tuple[list[bytes], list[bytes], list[bytes], list[bytes], list[int]]
 
@@ -666,7 +670,7 @@ class Records:
         self.endings = Once(folder / f"endings-{mark}")  # the requests that ended
         self.writers: dict[bytes, Numbers] = {}
         self.elsewhere: dict[bytes, Runs] = {}  # what other processes saw of each writer
-        self.kinds: dict[str, int] = {}
+        self.kinds: Counter[bytes] = Counter()
         self.count = 0
         self._middle = b'],"log":"%b","v":1,"writer":["' % self.origin
         self._writer = re.compile(re.escape(self._middle) + rb"[0-9a-f]{1,32}")
@@ -754,8 +758,7 @@ class Records:
         self.endings.join(endings)
         for writer, runs in writers.items():
             self.elsewhere.setdefault(writer, []).extend(runs)
-        for kind, of_kind in kinds.items():
-            self.kinds[kind] = self.kinds.get(kind, 0) + of_kind
+        self.kinds.update(kinds)
         self.count += count
 
     def _note(self, position: int, columns: Columns) -> None:
@@ -763,9 +766,7 @@ class Records:
         names, kinds, requests, writers, numbers = columns
         self.names.add(names)
         self.endings.add(requests)
-        for of_kind in set(kinds):
-            kind = of_kind.decode()
-            self.kinds[kind] = self.kinds.get(kind, 0) + kinds.count(of_kind)
+        self.kinds.update(kinds)
         by_writer: dict[bytes, list[int]] = defaultdict(list)
         for writer, number in zip(writers, numbers):
             by_writer[writer].append(number)
@@ -959,7 +960,7 @@ def check_bundle(arguments: argparse.Namespace, result: Result) -> None:
         "first": frame.first,
         "end": frame.end,
         "records": records.count,
-        "kinds": dict(sorted(records.kinds.items())),
+        "kinds": {kind.decode(): count for kind, count in sorted(records.kinds.items())},
     }
     _check_anchors(bundle, arguments, result)
 
@@ -979,7 +980,7 @@ def check_records(
     with tempfile.TemporaryDirectory(prefix="verifier-") as folder:
         records = Records(frame.origin, Path(folder), parse=parse)
         if processes > 1 and path is not None and count >= 2 * 256 * processes and wanted is None:
-            _walk_in_parallel(path, frame, records, processes)
+            _walk_in_parallel(bundle, path, frame, records, processes)
         else:
             _walk(bundle, frame, records, wanted=wanted)
         _check_root(bundle, frame)
@@ -1003,11 +1004,15 @@ def check_records(
 
 def _check_root(bundle: Bundle, frame: Slice) -> None:
     if frame.tree.end != frame.end or frame.tree.root() != frame.end_root():
-        raise Tampered(
-            "The records are not those that were signed: at least one between the positions "
-            f"{frame.first} and {frame.end} was changed, added, left out or moved."
-            + _closer(bundle, frame)
-        )
+        raise _other_records(bundle, frame)
+
+
+def _other_records(bundle: Bundle, frame: Slice) -> Tampered:
+    return Tampered(
+        "The records are not those that were signed: at least one between the positions "
+        f"{frame.first} and {frame.end} was changed, added, left out or moved."
+        + _closer(bundle, frame)
+    )
 
 
 def _closer(bundle: Bundle, frame: Slice) -> str:
@@ -1112,63 +1117,97 @@ def _blocks(file: IO[bytes], length: int | None = None) -> Iterator[tuple[bytear
         yield buffer, [0, held]
 
 
-def _walk_in_parallel(path: Path, frame: Slice, records: Records, processes: int) -> None:
-    """:func:`_walk` with processes that each take a part of the file's bytes.
-
-    Where a part begins in the tree is known when the lines before it are counted; each process
-    counts its own, then hashes them. Here only the roots of their subtrees are put together.
-    """
+def _walk_in_parallel(
+    bundle: Bundle, path: Path, frame: Slice, records: Records, processes: int
+) -> None:
+    """:func:`_walk` with processes that each take a part of the file, this one the first."""
     cuts = _cuts(path, processes)
-    parts = [(str(path), start, end - start) for start, end in zip(cuts, cuts[1:])]
+    running = _start(path, cuts, frame, records)
+    try:
+        with path.open("rb") as file:
+            problem = _share(file, frame.tree, records, length=cuts[1])
+        outcomes = [outcome.recv() for _process, outcome in running]
+    except EOFError:
+        raise Undecided("A process ended before it had looked at its part.") from None
+    finally:
+        for process, _outcome in running:
+            process.terminate()
+            process.join()
+    for _begin, _nodes, found, _seen in outcomes:
+        if isinstance(found, OSError):  # then nothing is decided
+            raise found
+    for begin, nodes, found, seen in outcomes:
+        if problem is None and begin != frame.tree.end:
+            problem = _other_records(bundle, frame)
+        if problem is not None:
+            break
+        for node in nodes:
+            frame.tree.add(*node)
+        records.join(seen)
+        problem = found
+    if problem is not None:
+        raise problem
+
+
+def _start(path: Path, cuts: list[int], frame: Slice, records: Records) -> list[tuple[Any, Any]]:
+    """A process for each part but the first, and where it reports.
+
+    Where a part begins in the tree is told from behind: the last one ends where the slice does, and
+    each process counts its lines and tells the one before it where it begins. Whether the part
+    before ends there shows when their subtrees are put together.
+    """
+    import multiprocessing  # nobody else should wait until it is read
+
     context = multiprocessing.get_context("spawn" if os.name == "nt" else "fork")
-    with context.Pool(len(parts)) as pool:
-        counts = pool.map(_count_lines, parts, chunksize=1)
-        begin = [frame.first + sum(counts[:number]) for number in range(len(parts))]
-        folder = str(records.names.path.parent)
-        jobs = [
-            (*part, start, frame.origin, records.parse, folder, mark)
-            for mark, (part, start) in enumerate(zip(parts, begin), 1)
-        ]
-        for nodes, problem, share in pool.imap(_walk_part, jobs):
-            if problem is not None:
-                raise Tampered(problem)
-            for node in nodes:
-                frame.tree.add(*node)
-            records.join(share)
+    running: list[tuple[Any, Any]] = []
+    end: Any = frame.end
+    for mark in reversed(range(1, len(cuts) - 1)):
+        begin, tell = context.Pipe(duplex=False)
+        outcome, report = context.Pipe(duplex=False)
+        own = Records(frame.origin, records.names.path.parent, parse=records.parse, mark=mark)
+        job = (path, cuts[mark], cuts[mark + 1] - cuts[mark], end, own)
+        process = context.Process(target=_walk_part, args=(job, tell, report))
+        process.start()
+        tell.close()
+        report.close()
+        running.insert(0, (process, outcome))
+        end = begin
+    return running
 
 
 def _cuts(path: Path, processes: int) -> list[int]:
-    """Where to cut the file: about equal parts, each from the begin of a line to the end of one."""
+    """Where to cut the file: each part from the begin of a line to the end of one.
+
+    The first is larger by what the others count meanwhile.
+    """
     size = path.stat().st_size
     cuts = {0, size}
     with path.open("rb") as file:
         for number in range(1, processes):
-            file.seek(size * number // processes)
+            file.seek(int(size * (number + _COUNTING) / (processes + _COUNTING)))
             cuts.add(file.tell() + len(file.readline()))
     return sorted(cuts)
 
 
-def _count_lines(part: tuple[str, int, int]) -> int:
-    """In a process of its own: how many lines a part has."""
-    name, start, length = part
-    count, last = 0, b"\n"
-    with Path(name).open("rb") as file:
-        file.seek(start)
-        while length and (data := file.read(min(length, 1 << 18))):
-            count, length, last = count + data.count(b"\n"), length - len(data), data[-1:]
-    return count + (last != b"\n")
+def _walk_part(job: tuple[Path, int, int, Any, Records], tell: Any, report: Any) -> None:
+    """In a process of its own: report where a part begins, its subtrees, what is wrong, the rest.
 
-
-def _walk_part(job: tuple[str, int, int, int, str, bool, str, int]) -> Any:
-    """In a process of its own: a part's subtrees, what is wrong, and what was counted."""
-    name, start, length, position, origin, parse, folder, mark = job
-    tree = Tree()
-    tree.end = position
-    records = Records(origin, Path(folder), parse=parse, mark=mark)
-    with Path(name).open("rb") as file:
-        file.seek(start)
-        problem = _share(file, tree, records, length=length)
-    return tree.nodes, str(problem) if problem else None, records.share()
+    *job* names the part's file, place and length, the position behind it or where to hear that.
+    """
+    path, start, length, end, records = job
+    begin, tree, problem = 0, Tree(), None
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            count = sum(len(ends) - 1 for _buffer, ends in _blocks(file, length))
+            begin = tree.end = (end if isinstance(end, int) else end.recv()) - count
+            tell.send(begin)
+            file.seek(start)
+            problem = _share(file, tree, records, length=length)
+    except (Tampered, OSError, EOFError) as found:
+        problem = found
+    tell.close()
+    report.send((begin, tree.nodes, problem, records.share()))
 
 
 def _check_manifest(bundle: Bundle, key: Key, result: Result) -> None:

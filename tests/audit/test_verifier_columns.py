@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -201,6 +204,24 @@ def test_large_bundles_say_the_same_with_any_number_of_processes(
         forge.write(tmp_path / f"again-{place}")
         assert run(tmp_path / f"again-{place}", *options)[0] == 1
         forge.records[index] = kept
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_nothing_is_decided_where_a_process_was_killed(
+    processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walk = verifier._walk_part
+
+    def killed(job: Any, tell: Any, report: Any) -> None:
+        if job[3] == forge.end:  # the last part
+            os.kill(os.getpid(), signal.SIGKILL)
+        walk(job, tell, report)
+
+    forge = make_forge(random.Random(6), size=3000)
+    forge.write(tmp_path)
+    monkeypatch.setattr(verifier, "_walk_part", killed)
+    status, result = run(tmp_path, "--key", forge.vkey, "--processes", processes)
+    assert (status, "ended before" in result["problem"]) == (2, True), result
 
 
 def test_a_line_without_an_end_in_sight_is_refused(tmp_path: Path) -> None:
