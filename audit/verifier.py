@@ -1158,7 +1158,7 @@ def _start(path: Path, cuts: list[int], frame: Slice, records: Records) -> list[
     """
     import multiprocessing  # nobody else should wait until it is read
 
-    context = multiprocessing.get_context("spawn" if os.name == "nt" else "fork")
+    context: Any = multiprocessing.get_context("spawn" if os.name == "nt" else "fork")
     running: list[tuple[Any, Any]] = []
     end: Any = frame.end
     for mark in reversed(range(1, len(cuts) - 1)):
@@ -1195,7 +1195,8 @@ def _walk_part(job: tuple[Path, int, int, Any, Records], tell: Any, report: Any)
     *job* names the part's file, place and length, the position behind it or where to hear that.
     """
     path, start, length, end, records = job
-    begin, tree, problem = 0, Tree(), None
+    begin, tree = 0, Tree()
+    problem: Exception | None = None
     try:
         with path.open("rb") as file:
             file.seek(start)
