@@ -41,16 +41,13 @@ class Piece:
     first: int
     records: list[bytes]
     hashes: bytes
+    lines: bytes
+    """The records as lines, each with its line feed."""
 
     @property
     def end(self) -> int:
         """The position after the last record."""
         return self.first + len(self.records)
-
-    @property
-    def lines(self) -> bytes:
-        """The records as lines, each with its line feed."""
-        return b"\n".join([*self.records, b""])
 
 
 def pieces(log_number: int, first: int, end: int) -> Iterator[Piece]:
@@ -74,9 +71,17 @@ def _piece(begins: int, hashes: bytes, data: bytes | None, start: int, until: in
     """What lies between *start* and *until* of one row of positions."""
     records = data.split(b"\n") if data is not None else []
     count = len(hashes) // HASH_BYTES
-    if len(records) != count:
+    if data is None or len(records) != count:
         raise RecordsMissing(
             f"Of the records at positions {begins} to {begins + count - 1} not all are there."
         )
     low, high = max(start - begins, 0), min(until - begins, count)
-    return Piece(begins + low, records[low:high], hashes[low * HASH_BYTES : high * HASH_BYTES])
+    if (low, high) == (0, count):
+        return Piece(begins, records, hashes, data + b"\n")
+    part = records[low:high]
+    return Piece(
+        begins + low,
+        part,
+        hashes[low * HASH_BYTES : high * HASH_BYTES],
+        b"\n".join([*part, b""]),
+    )

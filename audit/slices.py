@@ -13,10 +13,11 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import UUID
 
 from django.db import connection
@@ -53,6 +54,10 @@ WHERE organisation_id = %(organisation)s AND log_number = %(log)s
 """
 
 
+OpenRecords = Callable[[int], AbstractContextManager[IO[bytes]]]
+"""Opens what records are written to, given how many there will be."""
+
+
 @dataclass(frozen=True, slots=True)
 class SliceReport:
     """What a slice holds: the records at positions ``first`` to ``end`` - 1."""
@@ -87,6 +92,7 @@ def export_period(
     folder: Path,
     *,
     limit: Limit | None = None,
+    records: OpenRecords | None = None,
     witness: Callable[[Piece], None] | None = None,
 ) -> SliceReport:
     """Write the slice of the records that claim a time from *start* to before *end*.
@@ -94,8 +100,8 @@ def export_period(
     Writes ``audit_log_period.jsonl``, one record a line in the order of the tree, and ``proofs/``
     into *folder*: the frame, the checkpoints, and the leaf hashes, which name a wrong record.
     Records not yet sealed, or beyond *limit*, are not proved and only counted. By default the
-    limit is the newest signed head and every anchor there is now. *witness* is shown every piece
-    of the log that was written.
+    limit is the newest signed head and every anchor there is now. *records* opens what the records
+    are written to instead of the file. *witness* is shown every piece of the log that was written.
     """
     log = current_log(organisation_id)
     limit = limit or Limit(log.signed_size, timezone.now())
@@ -116,7 +122,7 @@ def export_period(
     kinds: Counter[bytes] = Counter()
     digest = hashlib.sha256()
     with (
-        (folder / RECORDS_FILE).open("wb") as file,
+        records(last - first) if records else (folder / RECORDS_FILE).open("wb") as file,
         (folder / "proofs" / "leaf_hashes.bin").open("wb") as hashes,
     ):
         for piece in pieces(log.number, first, last):
@@ -124,9 +130,7 @@ def export_period(
             file.write(lines)
             digest.update(lines)
             hashes.write(piece.hashes)
-            kinds.update(
-                kind for at, kind in map(time_and_kind, piece.records) if since <= at < until
-            )
+            kinds.update(_kinds_between(piece.records, since, until))
             if witness is not None:
                 witness(piece)
     return SliceReport(
@@ -143,15 +147,30 @@ def export_period(
     )
 
 
-def time_and_kind(record: bytes) -> tuple[bytes, bytes]:
-    """The claimed time and the kind of a record, cut out of its canonical bytes.
+def times_of(records: list[bytes]) -> list[bytes]:
+    """The claimed times of records, cut out of their canonical bytes.
 
     Keys are sorted and quotes inside of strings escaped: after the flat object ``actor`` comes
-    ``at``, and after ``kind`` come only ``links``, ``log``, ``v`` and ``writer``.
+    ``at``.
     """
-    at = record.find(_AT) + len(_AT)
-    kind = record.rfind(_KIND) + len(_KIND)
-    return record[at : at + _TIME_BYTES], record[kind : record.find(b'"', kind)]
+    return [
+        record[(place := record.find(_AT) + len(_AT)) : place + _TIME_BYTES] for record in records
+    ]
+
+
+def kinds_of(records: list[bytes]) -> list[bytes]:
+    """The kinds of records: after ``kind`` come only ``links``, ``log``, ``v`` and ``writer``."""
+    return [
+        record[(place := record.rfind(_KIND) + len(_KIND)) : record.find(b'"', place)]
+        for record in records
+    ]
+
+
+def _kinds_between(records: list[bytes], since: bytes, until: bytes) -> list[bytes]:
+    times, kinds = times_of(records), kinds_of(records)
+    if since <= min(times) and max(times) < until:
+        return kinds
+    return [kind for at, kind in zip(times, kinds, strict=True) if since <= at < until]
 
 
 def records_between(log_number: int, first: int, end: int) -> Iterator[tuple[bytes, bytes]]:

@@ -166,6 +166,7 @@ def make(organisation_id: str) -> None:
     django.setup()
     import pikepdf
 
+    from audit.sealing import seal_once
     from benchmarks.dossier_scene import FIRST_DAY, LAST_DAY
     from dossier.models import Dossier, Kind
     from dossier.production import render
@@ -193,6 +194,7 @@ def make(organisation_id: str) -> None:
         role=Role.COMPLIANCE_OFFICER
     )
     row = request_dossier(tenant_of(officer[0]), kind=Kind.FULL, first=FIRST_DAY, last=LAST_DAY)
+    seal_once()  # a fifth of a second later the sealer would have
     cpu, wall = time.process_time(), time.perf_counter()
     if not render(row.pk, Watched()):
         raise RuntimeError(Dossier.objects.for_organisation(row.organisation_id).get().message)

@@ -62,7 +62,7 @@ def material_of(
             software_version=settings.VERSION,
             engine=engine(),
             seal=seal or SealFacts(),
-            comparison=compare(dossier.organisation_id, dossier.period, dossier.as_of),
+            comparison=compare(dossier.organisation_id, collected),
         )
 
 

@@ -6,31 +6,32 @@ Nothing in it depends on when or where it is packed: the same material gives the
 from __future__ import annotations
 
 import hashlib
-import json
 import textwrap
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
 
 from django.template.loader import render_to_string
 
 import audit
 from audit.signer import signer
 from audit.slices import RECORDS_FILE
+from audit.tree_check import TreeCheck
 from dossier.assembly import material_of
 from dossier.composition import compose, identity, manifest
 from dossier.document import Document, Section, section_json
-from dossier.evidence import write_slice
-from dossier.formats import check
+from dossier.evidence import Slice, write_slice
+from dossier.formats import write
 from dossier.integrity import tree_check_of
 from dossier.languages import speaking
 from dossier.law import LAW_VERSION
 from dossier.leaves import moment
 from dossier.material import Material
 from dossier.models import Dossier, Kind
-from dossier.packing import Digests, members, pack, sha256_of
+from dossier.packing import Package, sha256_of
 from dossier.phrases import phrase, say
 from dossier.printing import capitalised
 from dossier.rendering import Attachment, Renderer, printout
@@ -39,6 +40,7 @@ from dossier.sections import data_flow, logbook, people, upstream
 
 VERIFIER = Path(audit.__file__).with_name("verifier.py")
 _README_WIDTH = 98
+_BYTES_OF_A_RECORD = 1000
 
 MEDIA = {
     ".pdf": "application/pdf",
@@ -86,57 +88,70 @@ def build(dossier: Dossier, folder: Path, renderer: Renderer, report: Reporter) 
     *report* is told stage and percent, and may raise to stop the work.
     """
     sealer = configured_sealer()
-    contents = folder / "contents"
-    contents.mkdir()
     report("copying records", 2)
     pace = _Pace(report)
     tree = tree_check_of(
         dossier.organisation_id, dossier.checkpoint_size or 0, pace.part("copying records", 2, 30)
     )
-    evidence = write_slice(dossier, contents, tree.take if tree else None)
-    report("verifying the log", 30)
-    material = material_of(
-        dossier,
-        evidence,
-        pace.part("verifying the log", 30, 40),
-        seal=sealer.facts if sealer else SealFacts(),
-        tree=tree,
-    )
-    report("writing manifests", 40)
-    document = compose(material)
-    manifests = _manifests(material, document)
-    for name, data in manifests.items():
-        (contents / name).write_bytes(data)
-    report("setting pages", 60)
-    attachments = tuple(Attachment(name, _purpose(name), data) for name, data in manifests.items())
-    unsealed: dict[str, dict[str, Any]] = {}
-    for number, language in enumerate(dossier.languages):
-        report("setting pages", 60 + 20 * number // len(dossier.languages))
-        pdf = renderer.render(printout(material, document, attachments, language))
-        name = member_name("dossier.pdf", language, dossier.language)
-        if sealer:
-            report("sealing", 60 + 20 * (number + 1) // len(dossier.languages))
-            unsealed[name] = _entry_of(pdf)
-            pdf = sealer.seal(pdf)
-        (contents / name).write_bytes(pdf)
-    report("packing", 85)
-    _copy_verifier(contents)
-    for language in dossier.languages:
-        name = member_name("README.txt", language, dossier.language)
-        (contents / name).write_text(readme(material, language), encoding="utf-8", newline="\n")
-    digests = Digests({contents / RECORDS_FILE: evidence.sha256})
-    manifest_sha256 = _write_manifest(material, contents, unsealed, digests)
-    _write_checksums(contents, digests)
-    path = folder / f"{file_name(material)}.zip"
-    pack(contents, path)
+    with Package(folder / f"{file_name(dossier)}.zip") as package:
+        evidence = _put_slice(package, dossier, folder / "slice", tree)
+        report("verifying the log", 30)
+        material = material_of(
+            dossier,
+            evidence,
+            pace.part("verifying the log", 30, 40),
+            seal=sealer.facts if sealer else SealFacts(),
+            tree=tree,
+        )
+        report("writing manifests", 40)
+        document = compose(material)
+        manifests = _manifests(material, document)
+        for name, data in manifests.items():
+            package.put(name, data)
+        report("setting pages", 60)
+        attachments = tuple(
+            Attachment(name, _purpose(name), data) for name, data in manifests.items()
+        )
+        unsealed: dict[str, dict[str, Any]] = {}
+        for number, language in enumerate(dossier.languages):
+            report("setting pages", 60 + 20 * number // len(dossier.languages))
+            pdf = renderer.render(printout(material, document, attachments, language))
+            name = member_name("dossier.pdf", language, dossier.language)
+            if sealer:
+                report("sealing", 60 + 20 * (number + 1) // len(dossier.languages))
+                unsealed[name] = _entry_of(pdf)
+                pdf = sealer.seal(pdf)
+            package.put(name, pdf)
+        report("packing", 85)
+        package.put(VERIFIER.name, VERIFIER.read_bytes())
+        for language in dossier.languages:
+            name = member_name("README.txt", language, dossier.language)
+            package.put(name, readme(material, language, package.path.stem).encode())
+        manifest_sha256 = _put_manifest(package, material, unsealed)
+        _put_checksums(package)
+    sha256 = sha256_of(package.path)
     report("publishing", 95)
-    return Bundle(path, path.stat().st_size, sha256_of(path), manifest_sha256)
+    return Bundle(package.path, package.path.stat().st_size, sha256, manifest_sha256)
 
 
-def file_name(material: Material) -> str:
+def _put_slice(package: Package, dossier: Dossier, folder: Path, tree: TreeCheck | None) -> Slice:
+    """The period's records, straight into the zip, and their proofs."""
+
+    def records(count: int) -> AbstractContextManager[IO[bytes]]:
+        return package.open(RECORDS_FILE, about=count * _BYTES_OF_A_RECORD)
+
+    folder.mkdir()
+    evidence = write_slice(dossier, folder, records, tree.take if tree else None)
+    package.note(RECORDS_FILE, evidence.sha256)
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        package.put(path.relative_to(folder).as_posix(), path.read_bytes())
+    return evidence
+
+
+def file_name(dossier: Dossier) -> str:
     """``dossier_<organisation>_<first day>_<last day>``, the days without dashes."""
-    period = material.period
-    return f"dossier_{material.subject.slug}_{period.first:%Y%m%d}_{period.last:%Y%m%d}"
+    period = dossier.period
+    return f"dossier_{dossier.organisation.slug}_{period.first:%Y%m%d}_{period.last:%Y%m%d}"
 
 
 # -- Manifests -------------------------------------------------------------------------------------
@@ -161,17 +176,7 @@ def _manifests(material: Material, document: Document) -> dict[str, bytes]:
     if kind is Kind.FULL:
         files["incidents.json"] = _part(material, "incidents", people.incidents(material))
         files["oversight.json"] = _part(material, "oversight", people.oversight(material))
-    return {name: to_json(content) for name, content in sorted(files.items())}
-
-
-def to_json(content: dict[str, Any]) -> bytes:
-    """JSON as every member has it: sorted, indented, UTF-8, one line feed at the end.
-
-    Raises :class:`dossier.formats.FormatBroken` where the content does not fit its own schema.
-    """
-    check(content)
-    text = json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True)
-    return f"{text}\n".encode()
+    return {name: write(content) for name, content in sorted(files.items())}
 
 
 def _part(material: Material, name: str, section: Section) -> dict[str, Any]:
@@ -217,11 +222,6 @@ def _purpose(name: str) -> str:
     }.get(name, phrase("The whole dossier as data"))
 
 
-def _copy_verifier(contents: Path) -> None:
-    """Put the stand-alone verifier beside the records that it checks."""
-    (contents / VERIFIER.name).write_bytes(VERIFIER.read_bytes())
-
-
 def member_name(name: str, language: str, first: str) -> str:
     """*name* for the first language; with the language's code before its ending for others."""
     if language == first:
@@ -230,12 +230,12 @@ def member_name(name: str, language: str, first: str) -> str:
     return f"{stem}.{language}.{ending}"
 
 
-def readme(material: Material, language: str) -> str:
-    """How to check the bundle, in *language*, in lines that fit a narrow window."""
+def readme(material: Material, language: str, folder: str) -> str:
+    """How to check the bundle, unpacked as *folder*, in lines that fit a narrow window."""
     seal = material.seal
     with speaking(language):
         context = {
-            "name": file_name(material),
+            "name": folder,
             "seal": seal,
             "seal_quality": say(seal.quality),
             "seal_timestamp": say(seal.timestamp),
@@ -265,11 +265,8 @@ def _entry_of(pdf: bytes) -> dict[str, Any]:
     }
 
 
-def _write_manifest(
-    material: Material,
-    contents: Path,
-    unsealed: Mapping[str, dict[str, Any]],
-    digests: Digests,
+def _put_manifest(
+    package: Package, material: Material, unsealed: Mapping[str, dict[str, Any]]
 ) -> str:
     """MANIFEST.json: every member with its size and SHA-256; its signature beside it.
 
@@ -280,15 +277,15 @@ def _write_manifest(
     """
     entries = [
         {
-            "path": path.relative_to(contents).as_posix(),
-            "bytes": path.stat().st_size,
-            "sha256": digests.of(path),
-            "media": MEDIA.get(path.suffix, "application/octet-stream"),
-            **unsealed.get(path.name, {}),
+            "path": name,
+            "bytes": member.size,
+            "sha256": member.sha256,
+            "media": MEDIA.get(PurePosixPath(name).suffix, "application/octet-stream"),
+            **unsealed.get(name, {}),
         }
-        for path in members(contents)
+        for name, member in sorted(package.members.items())
     ]
-    data = to_json(
+    data = write(
         {
             "format": "lex-custis/manifest/v1",
             "law_version": LAW_VERSION,
@@ -300,17 +297,12 @@ def _write_manifest(
         }
     )
     digest = hashlib.sha256(data)
-    (contents / "MANIFEST.json").write_bytes(data)
-    (contents / "MANIFEST.json.sig").write_text(
-        signer().sign_manifest(digest.digest()), encoding="utf-8", newline="\n"
-    )
+    package.put("MANIFEST.json", data)
+    package.put("MANIFEST.json.sig", signer().sign_manifest(digest.digest()).encode())
     return digest.hexdigest()
 
 
-def _write_checksums(contents: Path, digests: Digests) -> None:
+def _put_checksums(package: Package) -> None:
     """SHA256SUMS: every other member as it is, for ``sha256sum --check``."""
-    lines = [
-        f"{digests.of(path)}  {path.relative_to(contents).as_posix()}\n"
-        for path in members(contents)
-    ]
-    (contents / "SHA256SUMS").write_text("".join(lines), encoding="utf-8", newline="\n")
+    lines = (f"{member.sha256}  {name}\n" for name, member in sorted(package.members.items()))
+    package.put("SHA256SUMS", "".join(lines).encode())

@@ -13,10 +13,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Count, Min, Q, QuerySet, Sum
 
 from audit.kinds import Kind
 from audit.models import RecordIndex
+from dossier.collect import ENDINGS, Collected
 from dossier.document import Block, Row
 from dossier.leaves import Leaf, Origin, unknown
 from dossier.periods import Period, period_before
@@ -61,8 +62,9 @@ class Comparison:
     earlier: Figures | None
 
 
-def compare(organisation_id: UUID, period: Period, as_of: datetime) -> Comparison:
-    """Count both periods. Call it inside :func:`dossier.collect.one_snapshot`."""
+def compare(organisation_id: UUID, collected: Collected) -> Comparison:
+    """Count the period before what was *collected*, inside the same snapshot."""
+    period, as_of = collected.period, collected.as_of
     first, last = period_before(period.first, period.last)
     before = Period(first, last, period.zone)
     records = RecordIndex.objects.for_organisation(organisation_id)
@@ -72,39 +74,63 @@ def compare(organisation_id: UUID, period: Period, as_of: datetime) -> Compariso
         first=first,
         last=last,
         log_began=began,
-        now=_figures(organisation_id, period, as_of),
+        now=_figures_of(organisation_id, collected),
         earlier=_figures(organisation_id, before, as_of) if is_known else None,
     )
 
 
+def _figures_of(organisation_id: UUID, collected: Collected) -> Figures:
+    """What was collected, in the figures that are compared; what it cost is added up here."""
+    numbers = {
+        "calls": collected.calls,
+        **collected.totals(),
+        "input_tokens": sum(use.input_tokens for use in collected.uses),
+        "output_tokens": sum(use.output_tokens for use in collected.uses),
+    }
+    calls = _calls(organisation_id, collected.period, collected.as_of)
+    return _with_records(numbers, collected.kinds, _costs(calls, collected.as_of))
+
+
 def _figures(organisation_id: UUID, period: Period, as_of: datetime) -> Figures:
-    closes = min(period.closes, as_of)
-    calls = Inference.objects.for_organisation(organisation_id).filter(
-        started_at__gte=period.opens, started_at__lt=closes
-    )
+    calls = _calls(organisation_id, period, as_of)
     ended = Q(ended_at__lte=as_of)
-    states = ("completed", "stopped", "failed", "blocked", "interrupted")
-    counts = calls.aggregate(
+    numbers = calls.aggregate(
         calls=Count("id"),
-        **{state: Count("id", filter=ended & Q(state=state)) for state in states},
+        **{state: Count("id", filter=ended & Q(state=state)) for state in ENDINGS},
         input_tokens=Sum("input_tokens", filter=ended, default=0),
         output_tokens=Sum("output_tokens", filter=ended, default=0),
     )
     records = RecordIndex.objects.for_organisation(organisation_id).filter(
-        at__gte=period.opens, at__lt=closes
+        at__gte=period.opens, at__lt=min(period.closes, as_of)
     )
-    by_kind = dict(records.order_by().values_list("kind").annotate(n=Count("record_id")))
-    counts["reviews"] = sum(by_kind.get(kind.value, 0) for kind in _REVIEWS)
-    counts["incidents"] = by_kind.get(Kind.INCIDENT_OPENED.value, 0)
-    counts["records"] = sum(by_kind.values())
-    costs = (
-        calls.filter(ended, cost__isnull=False)
-        .order_by()
-        .values_list("currency")
-        .annotate(total=Sum("cost"))
-        .order_by("currency")
+    kinds = dict(records.order_by().values_list("kind").annotate(n=Count("record_id")))
+    return _with_records(numbers, kinds, _costs(calls, as_of))
+
+
+def _with_records(
+    numbers: Mapping[str, int], kinds: Mapping[str, int], cost: Mapping[str, Decimal]
+) -> Figures:
+    found = {
+        **numbers,
+        "reviews": sum(kinds.get(kind.value, 0) for kind in _REVIEWS),
+        "incidents": kinds.get(Kind.INCIDENT_OPENED.value, 0),
+        "records": sum(kinds.values()),
+    }
+    return Figures({name: found[name] for name in LABELS}, cost)
+
+
+def _calls(organisation_id: UUID, period: Period, as_of: datetime) -> QuerySet[Inference]:
+    return Inference.objects.for_organisation(organisation_id).filter(
+        started_at__gte=period.opens, started_at__lt=min(period.closes, as_of)
     )
-    return Figures({name: counts[name] for name in LABELS}, dict(costs))
+
+
+def _costs(calls: QuerySet[Inference], as_of: datetime) -> dict[str, Decimal]:
+    """By currency, of the calls whose price was known."""
+    known = calls.filter(ended_at__lte=as_of, cost__isnull=False).order_by()
+    return dict(
+        known.values_list("currency").annotate(total=Sum("cost")).order_by("currency").iterator()
+    )
 
 
 # -- On paper and in the manifest ------------------------------------------------------------------

@@ -16,7 +16,7 @@ from typing import Any
 
 from audit.record_stream import Piece
 from audit.records import write_time
-from audit.slices import Limit, export_period, time_and_kind
+from audit.slices import Limit, OpenRecords, export_period, times_of
 from dossier.models import Dossier
 
 _PROVIDER, _SERVED = "gen_ai.provider.name", "lexcustis.data_region.served"
@@ -42,10 +42,14 @@ class Slice:
 
 
 def write_slice(
-    dossier: Dossier, folder: Path, witness: Callable[[Piece], None] | None = None
+    dossier: Dossier,
+    folder: Path,
+    records: OpenRecords | None = None,
+    witness: Callable[[Piece], None] | None = None,
 ) -> Slice:
     """Write the records of the dossier's period and their proofs into *folder*.
 
+    *records* opens another place for the records, see :func:`audit.slices.export_period`;
     *witness* is shown every piece of the log that is written.
     """
     if dossier.as_of is None or dossier.checkpoint_size is None:
@@ -64,6 +68,7 @@ def write_slice(
         closes,
         folder,
         limit=Limit(dossier.checkpoint_size, dossier.as_of),
+        records=records,
         witness=see,
     )
     return Slice(
@@ -87,8 +92,11 @@ class _Places:
 
     def count(self, piece: Piece) -> None:
         """Count one piece of the log."""
-        for record in piece.records:
-            if _SERVED_BYTES in record and self._since <= time_and_kind(record)[0] < self._until:
+        lines, end = piece.lines, 0
+        while (place := lines.find(_SERVED_BYTES, end)) >= 0:
+            start, end = lines.rfind(b"\n", 0, place) + 1, lines.find(b"\n", place)
+            record = lines[start:end]
+            if self._since <= times_of([record])[0] < self._until:
                 self._counts[_provider_and_place(record)] += 1
 
     @property

@@ -11,6 +11,10 @@ from typing import Any
 from jsonschema import Draft202012Validator, validators
 
 SCHEMAS = Path(__file__).parent / "schemas"
+_LEAF = {"value", "state", "origin", "reason", "as_of", "evidence", "declared_by", "law"}
+# Numbers, moments, identifiers and hashes look alike to a schema.
+_LIKENESS = str.maketrans("123456789abcdef", "000000000000000")
+_on_one_line = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
 
 class FormatBroken(ValueError):
@@ -29,24 +33,54 @@ def check(content: dict[str, Any]) -> None:
     """Raise :class:`FormatBroken` unless *content* fits the schema of the format it names."""
     name = str(content["format"]).removeprefix("lex-custis/").removesuffix("/v1")
     schema = validator(name).schema
-    error = next(iter(_each_leaf_once()(schema).iter_errors(content)), None)
+    error = next(iter(_each_sort_once()(schema).iter_errors(content)), None)
     if error is not None:
         raise FormatBroken(f"{name}: {error.json_path}: {error.message}")
 
 
-def _each_leaf_once() -> Any:
-    """The validator, except that it does not look at equal leaves again: most are alike."""
-    good: set[str] = set()
-    follow = Draft202012Validator.VALIDATORS["$ref"]
+def write(content: dict[str, Any]) -> bytes:
+    """JSON as every member has it: sorted, indented, a leaf a line, UTF-8, a line feed at the end.
+
+    Raises :class:`FormatBroken` where the content does not fit its own schema.
+    """
+    check(content)
+    return f"{_indented(content, chr(10))}\n".encode()
+
+
+def _indented(value: Any, line: str) -> str:
+    """*value* as JSON, *line* being the line feed and indentation that it stands at."""
+    deeper = f"{line}  "
+    if isinstance(value, dict) and value and value.keys() != _LEAF:
+        parts = (
+            f"{deeper}{_on_one_line(key)}: {_indented(value[key], deeper)}" for key in sorted(value)
+        )
+        return f"{{{','.join(parts)}{line}}}"
+    if isinstance(value, list) and value:
+        return f"[{','.join(deeper + _indented(item, deeper) for item in value)}{line}]"
+    return _on_one_line(value)
+
+
+def _each_sort_once() -> Any:
+    """The validator, except that it looks at one only of leaves, and of items, that are alike."""
+    seen: set[tuple[str, str]] = set()
+    follow_items = Draft202012Validator.VALIDATORS["items"]
+    follow_reference = Draft202012Validator.VALIDATORS["$ref"]
+
+    def is_new(place: str, instance: Any) -> bool:
+        likeness = _on_one_line(instance).translate(_LIKENESS)
+        count = len(seen)
+        seen.add((place, likeness))
+        return len(seen) > count
+
+    def items(validator: Any, items: Any, instance: Any, schema: Any) -> Iterator[Any]:
+        if isinstance(instance, list):
+            place = str(id(items))
+            instance = [item for item in instance if is_new(place, item)]
+        yield from follow_items(validator, items, instance, schema) or ()
 
     def reference(validator: Any, ref: Any, instance: Any, schema: Any) -> Iterator[Any]:
-        leaf = json.dumps(instance) if ref == "#/$defs/leaf" else None
-        if leaf is not None and leaf in good:
-            return
-        errors = list(follow(validator, ref, instance, schema) or ())
-        if leaf is not None and not errors:
-            good.add(leaf)
-        yield from errors
+        if ref != "#/$defs/leaf" or is_new(ref, instance):
+            yield from follow_reference(validator, ref, instance, schema) or ()
 
     extend: Any = validators.extend  # the library's own types leave it out
-    return extend(Draft202012Validator, {"$ref": reference})
+    return extend(Draft202012Validator, {"items": items, "$ref": reference})

@@ -1,59 +1,81 @@
-"""Members of a bundle: their hashes, each taken once, and the zip they stand in.
+"""The zip that a bundle is, written member by member; each is read and hashed once.
 
-The zip depends on nothing but its members: no clock, no machine, no order of a file system.
+It depends on nothing but its members and their order: no clock, no machine, no file system.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import IO
 
 # What is larger stands in the zip as it is: deflating a million records takes longer than all else
 # that is done to them.
 MOST_DEFLATED_BYTES = 64 * 1024 * 1024
+_NOT_DEFLATED = ".bin"  # hashes: nothing makes them shorter
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold; the true dates are inside
 _REGULAR_FILE = 0o100644 << 16
-_AT_ONCE = 1 << 20
 
 
-class Digests:
-    """SHA-256 of files, in hexadecimal digits; what is *known* already is not read again."""
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in the zip: its size and SHA-256, in hexadecimal digits."""
 
-    def __init__(self, known: Mapping[Path, str]) -> None:
-        self._known = dict(known)
+    size: int
+    sha256: str
 
-    def of(self, path: Path) -> str:
-        """The digest of a file, which does not change any more."""
-        if path not in self._known:
-            self._known[path] = sha256_of(path)
-        return self._known[path]
+
+class Package:
+    """The zip *path* while it is written; everything is in a folder named like it.
+
+    ``members`` are those that are complete, by name.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.members: dict[str, Member] = {}
+        self._archive = zipfile.ZipFile(path, "w", compresslevel=6)
+
+    def __enter__(self) -> Package:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._archive.close()
+
+    def put(self, name: str, data: bytes) -> None:
+        """Add a member."""
+        with self.open(name, about=len(data)) as file:
+            file.write(data)
+        self.note(name, hashlib.sha256(data).hexdigest())
+
+    @contextlib.contextmanager
+    def open(self, name: str, *, about: int) -> Iterator[IO[bytes]]:
+        """Write a member of *about* so many bytes; :meth:`note` it afterwards."""
+        is_deflated = about <= MOST_DEFLATED_BYTES and not name.endswith(_NOT_DEFLATED)
+        info = zipfile.ZipInfo(f"{self.path.stem}/{name}", _EPOCH)
+        info.compress_type = zipfile.ZIP_DEFLATED if is_deflated else zipfile.ZIP_STORED
+        info.create_system = 3  # Unix, wherever it is packed
+        info.external_attr = _REGULAR_FILE
+        with self._archive.open(info, "w", force_zip64=True) as file:
+            yield file
+
+    def note(self, name: str, sha256: str) -> None:
+        """Take down that a member is complete, and what the SHA-256 of it is."""
+        size = self._archive.getinfo(f"{self.path.stem}/{name}").file_size
+        self.members[name] = Member(size, sha256)
 
 
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def members(contents: Path) -> list[Path]:
-    """Every file below *contents*, in the order of the zip."""
-    return sorted(path for path in contents.rglob("*") if path.is_file())
-
-
-def pack(contents: Path, path: Path) -> None:
-    """Write the zip *path* with everything below *contents*, in a folder named like the zip."""
-    with zipfile.ZipFile(path, "w", compresslevel=6) as archive:
-        for member in members(contents):
-            size = member.stat().st_size
-            name = f"{path.stem}/{member.relative_to(contents).as_posix()}"
-            info = zipfile.ZipInfo(name, _EPOCH)
-            info.compress_type = (
-                zipfile.ZIP_DEFLATED if size <= MOST_DEFLATED_BYTES else zipfile.ZIP_STORED
-            )
-            info.create_system = 3  # Unix, wherever it is packed
-            info.external_attr = _REGULAR_FILE
-            with member.open("rb") as source, archive.open(info, "w", force_zip64=True) as target:
-                shutil.copyfileobj(source, target, _AT_ONCE)

@@ -140,7 +140,7 @@ def _publish(claim: Claim, bundle: Bundle) -> None:
     """Store the file under a name of this attempt, then file, state and record at once."""
     folder = f"dossiers/{claim.dossier.organisation_id}/{claim.dossier.pk}"
     with bundle.path.open("rb") as file:
-        name = default_storage.save(f"{folder}/{claim.fence}/{bundle.path.name}", File(file))
+        name = default_storage.save(f"{folder}/{claim.fence}/{bundle.path.name}", _Finished(file))
     try:
         with transaction.atomic():
             _publish_row(claim, bundle, name)
@@ -149,6 +149,14 @@ def _publish(claim: Claim, bundle: Bundle) -> None:
         raise
     for fence in range(1, claim.fence):
         _remove_leftovers(f"{folder}/{fence}")
+
+
+class _Finished(File):  # type: ignore[type-arg]  # Django's own class takes no arguments
+    """A file that a storage on the same file system takes over instead of copying it."""
+
+    def temporary_file_path(self) -> str:
+        """Where the file is; it may be gone from there afterwards."""
+        return str(self.name)
 
 
 def _publish_row(claim: Claim, bundle: Bundle, name: str) -> None:

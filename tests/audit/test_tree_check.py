@@ -17,7 +17,7 @@ from audit.logs import current_log
 from audit.models import Log, Position, Record
 from audit.positions import position_of
 from audit.record_stream import RecordsMissing, pieces
-from audit.slices import records_between, time_and_kind
+from audit.slices import kinds_of, records_between, times_of
 from audit.tree_check import TreeCheck
 from tests.audit.test_sealing import seal
 from tests.audit.test_verification import tamper
@@ -72,7 +72,8 @@ def test_time_and_kind_are_found_whatever_else_a_record_says(body, identifier) -
     }
     data = encode(record)
     parsed = json.loads(data)
-    assert time_and_kind(data) == (parsed["at"].encode(), parsed["kind"].encode())
+    assert times_of([data]) == [parsed["at"].encode()]
+    assert kinds_of([data]) == [parsed["kind"].encode()]
 
 
 def test_pieces_are_the_stored_records_in_order_wherever_one_begins_and_ends(log: Log) -> None:

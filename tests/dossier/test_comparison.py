@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from audit.kinds import Kind as RecordKind
 from audit.ledger import Draft, commit_blocking
-from dossier.collect import one_snapshot
+from dossier.collect import collect, one_snapshot
 from dossier.comparison import Comparison, compare
 from dossier.periods import Period, named_period
 from llm.models import Inference
@@ -20,7 +20,7 @@ LATER = datetime(2026, 11, 21, tzinfo=UTC)
 
 def compared(cast: Cast, as_of: datetime = LATER) -> Comparison:
     with one_snapshot():
-        return compare(cast.organisation.pk, OCTOBER, as_of)
+        return compare(cast.organisation.pk, collect(cast.organisation.pk, OCTOBER, as_of))
 
 
 def old_log(cast: Cast) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import subprocess
+import zipfile
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -272,8 +273,10 @@ def test_paper_in_four_languages_holds_one_and_the_same_data(cast: Cast, tmp_pat
     assert claim is not None
     claim.dossier.checkpoint_size = choose_checkpoint(cast.organisation.pk)
     claim.dossier.save()
-    bundle.build(claim.dossier, tmp_path, WeasyPrintRenderer(), lambda stage, percent: None)
-    contents = tmp_path / "contents"
+    made = bundle.build(claim.dossier, tmp_path, WeasyPrintRenderer(), lambda stage, percent: None)
+    with zipfile.ZipFile(made.path) as archive:
+        archive.extractall(tmp_path)
+    contents = tmp_path / made.path.stem
     expected = {
         "de": ("", "1. Oktober 2026", r"Seite 2 von \d+"),
         "en": (".en", "1 October 2026", r"Page 2 of \d+"),

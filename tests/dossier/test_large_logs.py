@@ -112,7 +112,8 @@ def test_large_members_are_stored_and_every_hash_is_that_of_the_file(
             zipfile.ZIP_DEFLATED,
         }
         for info in sizes.values():
-            assert (info.compress_type == zipfile.ZIP_STORED) == (info.file_size > 1000)
+            is_stored = info.file_size > 1000 or info.filename.endswith(".bin")
+            assert (info.compress_type == zipfile.ZIP_STORED) == is_stored
         members = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
         archive.extractall(tmp_path / "unpacked")
     for entry in json.loads(members["MANIFEST.json"])["files"]:
