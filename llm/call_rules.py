@@ -18,7 +18,7 @@ from orgs.roles import Permission
 from orgs.tenancy import Tenant
 
 LIMITS = ("requests_per_minute", "requests_per_minute_person", "requests_per_minute_key")
-FIELDS = ("screening", "screening_by_kind", "strategy", "chain", "fallback", *LIMITS)
+FIELDS = ("screening", "screening_by_kind", "pictures", "strategy", "chain", "fallback", *LIMITS)
 
 
 def rules_of(organisation_id: UUID) -> CallRules:

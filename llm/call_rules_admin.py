@@ -33,7 +33,7 @@ class CallRulesForm(DomainForm):
 
     class Meta:
         model = CallRules
-        fields: ClassVar[list[str]] = ["screening", "strategy", "fallback", *LIMITS]
+        fields: ClassVar[list[str]] = ["screening", "pictures", "strategy", "fallback", *LIMITS]
         help_texts: ClassVar[dict[str, Any]] = {
             "screening": _("Of every kind below that has no rule of its own."),
             "strategy": _("Where neither a provider nor a model was asked for, or several fit."),
@@ -113,7 +113,7 @@ class CallRulesAdmin(TenantModelAdmin):
         return [
             (
                 _("Looking at texts before they are sent"),
-                {"fields": ["screening", *kinds], "description": statement()},
+                {"fields": ["screening", *kinds, "pictures"], "description": statement()},
             ),
             (_("Which provider answers"), {"fields": ["strategy", *places, "fallback"]}),
             (_("How many requests a minute"), {"fields": list(LIMITS)}),
@@ -198,7 +198,10 @@ def _rules_from(values: dict[str, Any]) -> dict[str, Any]:
     kinds = {kind: values[f"{_KIND}{kind}"] for kind in NAMES if values.get(f"{_KIND}{kind}")}
     places = [value for name, value in values.items() if name.startswith(_PLACE) and value]
     return {
-        **{name: values[name] for name in ("screening", "strategy", "fallback", *LIMITS)},
+        **{
+            name: values[name]
+            for name in ("screening", "pictures", "strategy", "fallback", *LIMITS)
+        },
         "screening_by_kind": kinds,
         "chain": [UUID(place) for place in places],
     }

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from ninja import Router, Schema
 from pydantic import ConfigDict, Field
 
-from llm.call_rules import change_rules, rules_of
+from llm.call_rules import FIELDS, LIMITS, change_rules, rules_of
 from llm.models import CallRules
 from llm.rules_models import MOST_REQUESTS_PER_MINUTE
 from llm.screening import rules_version, statement
@@ -31,7 +31,6 @@ Kind = Literal[
     "injection",
 ]
 PerMinute = Annotated[int, Field(ge=1, le=MOST_REQUESTS_PER_MINUTE)]
-_CLEARABLE = ("requests_per_minute", "requests_per_minute_person", "requests_per_minute_key")
 
 
 class CallRulesOut(Schema):
@@ -42,6 +41,9 @@ class CallRulesOut(Schema):
     )
     screening_by_kind: dict[Kind, CallRules.Screening] = Field(
         description="Kinds with a rule of their own; `screening` holds for the others."
+    )
+    pictures: CallRules.Pictures = Field(
+        description="What happens to a message with a picture: nothing looks into pictures."
     )
     strategy: CallRules.Strategy
     chain: list[UUID] = Field(
@@ -58,9 +60,8 @@ class CallRulesOut(Schema):
     @staticmethod
     def of(rules: CallRules) -> dict[str, Any]:
         """The values for *rules*."""
-        names = ("screening", "screening_by_kind", "strategy", "chain", "fallback", *_CLEARABLE)
         return {
-            **{name: getattr(rules, name) for name in names},
+            **{name: getattr(rules, name) for name in FIELDS},
             "updated_at": None if rules._state.adding else rules.updated_at,
             "screening_version": rules_version(),
             "screening_statement": statement(),
@@ -81,6 +82,7 @@ class CallRulesChange(Schema):
     screening_by_kind: dict[Kind, CallRules.Screening] | None = Field(
         None, description="Takes the place of all that were set before."
     )
+    pictures: CallRules.Pictures | None = None
     strategy: CallRules.Strategy | None = None
     chain: Annotated[list[UUID], Field(max_length=100)] | None = None
     fallback: CallRules.Fallback | None = None
@@ -91,7 +93,7 @@ class CallRulesChange(Schema):
     def fields(self) -> dict[str, Any]:
         """The fields that are to change, by name."""
         sent = self.model_dump(mode="python", exclude_unset=True)
-        return {k: v for k, v in sent.items() if v is not None or k in _CLEARABLE}
+        return {k: v for k, v in sent.items() if v is not None or k in LIMITS}
 
 
 @router.get("", response=CallRulesOut, summary="Read the rules")

@@ -107,6 +107,8 @@ def name_screening(response: HttpResponseBase, pump: Pump) -> None:
     if found is not None:
         counts = Counter(found["found"]) + Counter(found["found_earlier"])
         numbers = [f"{kind}={count}" for kind, count in sorted(counts.items())]
+        if found["pictures_not_screened"]:
+            numbers.append(f"pictures_not_screened={found['pictures_not_screened']}")
         response[HEADER] = "; ".join([found["action"], *numbers])
 
 

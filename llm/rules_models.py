@@ -35,6 +35,13 @@ class CallRules(TenantModel):
         MASK = "mask", _("sent with identifiers replaced")
         BLOCK = "block", _("not sent")
 
+    class Pictures(models.TextChoices):
+        """What happens to a message with a picture: nothing looks into pictures."""
+
+        ALLOW = "allow", _("sent; the log notes how many nothing has looked at")
+        ASK = "ask", _("sent only if that was confirmed")
+        BLOCK = "block", _("not sent")
+
     class Strategy(models.TextChoices):
         """How providers are put in order (:mod:`llm.strategies`)."""
 
@@ -69,6 +76,12 @@ class CallRules(TenantModel):
     screening_by_kind = models.JSONField(
         _("kinds with a rule of their own"), default=dict, blank=True
     )
+    pictures = models.CharField(
+        _("a message with a picture, which nothing looks into, is"),
+        max_length=5,
+        choices=Pictures,
+        default=Pictures.ALLOW,
+    )
     strategy = models.CharField(
         _("providers are tried"), max_length=20, choices=Strategy, default=Strategy.PRIORITY
     )
@@ -102,4 +115,4 @@ class CallRules(TenantModel):
     @property
     def of_screening(self) -> tuple[Any, ...]:
         """All that screening goes by: two that are equal find and do the same."""
-        return self.screening, sorted(self.screening_by_kind.items())
+        return self.screening, self.pictures, sorted(self.screening_by_kind.items())

@@ -96,10 +96,11 @@ class CostOut(Schema):
 class ScreeningOut(Schema):
     """What was found in what was sent: kinds and how often, never the text."""
 
-    action: Literal["flagged", "confirmed", "masked"]
+    action: Literal["sent", "flagged", "confirmed", "masked"]
     found: dict[str, int]
     found_earlier: dict[str, int] = Field(description="In earlier messages sent along.")
     masked: int = Field(description="How many places were replaced.")
+    pictures_not_screened: int = Field(description="Nothing looks into pictures.")
     text: str | None = Field(None, description="The new text as it was sent, where masked.")
 
 

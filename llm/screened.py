@@ -88,13 +88,15 @@ def shown(attributes: Mapping[str, Any]) -> dict[str, Any] | None:
     """What the caller is told with the answer; None where nothing was found."""
     found = attributes.get(f"{_PREFIX}found") or {}
     earlier = attributes.get(f"{_PREFIX}found_earlier") or {}
-    if not found and not earlier:
+    pictures = attributes.get(f"{_PREFIX}pictures_not_screened") or 0
+    if not found and not earlier and not pictures:
         return None
     return {
         "action": attributes[f"{_PREFIX}action"],
         "found": found,
         "found_earlier": earlier,
         "masked": attributes.get(f"{_PREFIX}masked") or 0,
+        "pictures_not_screened": pictures,
     }
 
 
@@ -143,11 +145,11 @@ def _sifted(sieve: Sieve, asked: Asked, newest: str | None) -> tuple[Asked, str 
 
 def _action(sieve: Sieve) -> str:
     """What became of the findings, for the record."""
-    if not sieve.counts:
-        return "sent"
     if sieve.masked:
         return "masked"
-    return "confirmed" if sieve.needs_consent else "flagged"
+    if sieve.needs_consent:
+        return "confirmed"
+    return "flagged" if sieve.counts else "sent"
 
 
 def _attributes(sieve: Sieve, action: str) -> dict[str, Any]:
@@ -157,16 +159,20 @@ def _attributes(sieve: Sieve, action: str) -> dict[str, Any]:
         f"{_PREFIX}found": dict(sorted(sieve.found.items())) or None,
         f"{_PREFIX}found_earlier": dict(sorted(sieve.found_earlier.items())) or None,
         f"{_PREFIX}masked": sieve.masked or None,
+        f"{_PREFIX}pictures_not_screened": sieve.pictures or None,
     }
 
 
 def _refused(sieve: Sieve, asked: Asked) -> Decided:
     counts = sieve.counts
+    holding = screening_words.in_words(counts, pictures=sieve.pictures)
     if sieve.is_blocked:
-        message = screening_words.blocking(counts, is_earlier=not sieve.found)
+        is_earlier = not sieve.found and not sieve.pictures
+        message = screening_words.blocking(holding, is_earlier=is_earlier)
     else:
-        message = screening_words.unanswerable(counts)
-    refusal = Refused("screening_blocked", message, status=422, details={"found": counts})
+        message = screening_words.unanswerable(holding)
+    details = {"found": counts, "pictures": sieve.pictures}
+    refusal = Refused("screening_blocked", message, status=422, details=details)
     attributes = _attributes(sieve, "blocked")
     return Decided(asked, None, refusal, attributes=attributes, is_withheld=True)
 
@@ -182,7 +188,8 @@ def _question(sieve: Sieve, newest: str) -> CallFailed:
         "kinds": sorted(counts),
         "counts": counts,
         "places": places[:_MOST_PLACES],
+        "pictures": sieve.pictures,
         "maskable": not MASKABLE.isdisjoint(counts),
     }
-    message = screening_words.asking(counts)
+    message = screening_words.asking(screening_words.in_words(counts, pictures=sieve.pictures))
     return CallFailed("screening_confirm", message, status=409, details=details)

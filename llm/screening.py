@@ -26,8 +26,9 @@ from llm import personal_identifiers as identifiers
 STATEMENT = (
     "Finds identifiers that carry a check digit (bank accounts, payment cards, personal numbers of "
     "EU countries), e-mail addresses, telephone numbers, IP addresses and known forms of secrets, "
-    "in text. It does not find names, addresses or facts that identify a person. Flags known "
-    "patterns of prompt injection (rules of {version}); new or adapted attacks will pass."
+    "in text. It does not look into pictures, and does not find names, addresses or facts that "
+    "identify a person. Flags known patterns of prompt injection (rules of {version}); new or "
+    "adapted attacks will pass."
 )
 
 

@@ -22,28 +22,33 @@ NAMES: Mapping[str, Promise] = {
 }
 
 
-def in_words(counts: Mapping[str, int]) -> str:
+def in_words(counts: Mapping[str, int], *, pictures: int = 0) -> str:
     """Such as “e-mail address (2), bank account (1)”."""
-    return ", ".join(f"{NAMES[kind]} ({counts[kind]})" for kind in NAMES if counts.get(kind))
+    words = [f"{NAMES[kind]} ({counts[kind]})" for kind in NAMES if counts.get(kind)]
+    if pictures:
+        words.append(f"{_now('picture that nothing looks into')} ({pictures})")
+    return ", ".join(words)
 
 
-def asking(counts: Mapping[str, int]) -> str:
+def asking(found: str) -> str:
     """Before anything was sent, to somebody who can answer."""
-    message = _now("Your text holds: %(found)s. Nothing was sent yet: send it, or change it first.")
-    return message % {"found": in_words(counts)}
+    message = _now(
+        "Your message holds: %(found)s. Nothing was sent yet: send it, or change it first."
+    )
+    return message % {"found": found}
 
 
-def unanswerable(counts: Mapping[str, int]) -> str:
+def unanswerable(found: str) -> str:
     """The same to a program."""
     message = _now(
-        "The text holds: %(found)s. Your organisation wants this confirmed before it is sent. "
+        "The request holds: %(found)s. Your organisation wants this confirmed before it is sent. "
         "Nothing was sent. Remove it, or send the header “Lexcustis-Screening” with “confirmed” "
         "(send as it is) or “masked” (send with identifiers replaced)."
     )
-    return message % {"found": in_words(counts)}
+    return message % {"found": found}
 
 
-def blocking(counts: Mapping[str, int], *, is_earlier: bool) -> str:
+def blocking(found: str, *, is_earlier: bool) -> str:
     """Of what the organisation does not send at all."""
     if is_earlier:
         message = _now(
@@ -52,7 +57,7 @@ def blocking(counts: Mapping[str, int], *, is_earlier: bool) -> str:
         )
     else:
         message = _now(
-            "The text holds: %(found)s. Your organisation does not send this. Nothing was sent; "
-            "change the text and try again."
+            "The request holds: %(found)s. Your organisation does not send this. Nothing was sent; "
+            "change it and try again."
         )
-    return message % {"found": in_words(counts)}
+    return message % {"found": found}

@@ -57,6 +57,7 @@ class Sieve:
     ) -> None:
         by_kind = rules.screening_by_kind
         self._policies = {kind: Policy(by_kind.get(kind, rules.screening)) for kind in KINDS}
+        self._pictures = CallRules.Pictures(rules.pictures)
         self._consent = consent
         self._organisation_id = organisation_id
         self._country = country
@@ -64,14 +65,16 @@ class Sieve:
         self.found: Counter[str] = Counter()
         self.found_earlier: Counter[str] = Counter()
         self.masked = 0  # how many places were replaced
+        self.pictures = 0  # nothing looks into them
         self.is_blocked = False
         self.is_asked = False  # nobody has answered yet
         self.needs_consent = False  # and somebody has, where nothing is asked
 
     @property
     def is_off(self) -> bool:
-        """Whether the organisation wants nothing looked at."""
-        return all(policy is Policy.OFF for policy in self._policies.values())
+        """Whether the organisation wants nothing looked at, and lets pictures pass."""
+        is_open = self._pictures == CallRules.Pictures.ALLOW
+        return is_open and all(policy is Policy.OFF for policy in self._policies.values())
 
     @property
     def counts(self) -> dict[str, int]:
@@ -106,12 +109,22 @@ class Sieve:
         return given.confirmed or given.masked or (is_earlier and given.earlier_confirmed)
 
     def message(self, message: ChatMessage, *, is_earlier: bool = False) -> ChatMessage:
-        """A message as it may be sent; its pictures are not looked at."""
+        """A message as it may be sent; its pictures are counted."""
+        if message.images:
+            self._count_pictures(len(message.images))
         content = self.text(message.content, is_earlier=is_earlier)
         calls = tuple(self._tool_call(call, is_earlier=is_earlier) for call in message.tool_calls)
         if content == message.content and calls == message.tool_calls:
             return message
         return replace(message, content=content, tool_calls=calls)
+
+    def _count_pictures(self, count: int) -> None:
+        """A picture cannot be masked: who has everything masked has not confirmed it."""
+        is_asked = self._pictures == CallRules.Pictures.ASK
+        self.pictures += count
+        self.is_blocked |= self._pictures == CallRules.Pictures.BLOCK
+        self.needs_consent |= is_asked
+        self.is_asked |= is_asked and not self._consent.confirmed
 
     def options(self, options: ChatOptions) -> ChatOptions:
         """Tools, schemas and stop words hold a caller's own words too."""

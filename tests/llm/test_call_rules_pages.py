@@ -43,7 +43,8 @@ def test_the_defaults_are_said_with_what_screening_cannot_do(alice: Client) -> N
     assert (rules["screening"], rules["fallback"], rules["chain"]) == ("flag", "same_model", [])
     assert rules["updated_at"] is None
     assert rules["screening_version"] == rules_version()
-    assert "does not find names" in rules["screening_statement"]
+    assert "does not look into pictures" in rules["screening_statement"]
+    assert rules["pictures"] == "allow"
 
 
 def test_what_is_sent_changes_and_the_rest_stays(alice: Client, cast: Cast) -> None:
@@ -69,6 +70,7 @@ def test_what_is_sent_changes_and_the_rest_stays(alice: Client, cast: Cast) -> N
     "values",
     [
         {"screening": "sometimes"},
+        {"pictures": "mask"},
         {"screening_by_kind": {"shoe_size": "block"}},
         {"chain": [str(UUID(int=5))]},
         {"requests_per_minute": 0},
@@ -109,18 +111,21 @@ def test_p4_everybody_has_their_own(cast: Cast, alice: Client) -> None:
 
 
 def form(**values: Any) -> dict[str, Any]:
-    return {"screening": "flag", "strategy": "priority", "fallback": "same_model", **values}
+    rules = {"screening": "flag", "pictures": "allow", "strategy": "priority"}
+    return {**rules, "fallback": "same_model", **values}
 
 
 def test_the_page_sets_the_first_rules_and_others_after_them(alice: Client, cast: Cast) -> None:
     first, second = provider(cast, "First"), provider(cast, "Second")
     page = alice.get(reverse(LIST), follow=True)
     assert statement() in page.content.decode().replace("&#x27;", "'")
-    values = form(screening="ask", screening_of_secret="block", place_1=str(second.pk))
+    values = form(screening="ask", screening_of_secret="block", pictures="ask")
+    values |= {"place_1": str(second.pk)}
     saved = alice.post(reverse(ADD), values | {"place_2": str(first.pk)}, follow=True)
     assert "hold from the next call on" in saved.content.decode()
     rules = rules_of(cast.organisation.pk)
     assert (rules.screening, rules.screening_by_kind) == ("ask", {"secret": "block"})
+    assert rules.pictures == "ask"
     assert rules.chain == [second.pk, first.pk]
 
     shown = alice.get(reverse(LIST), follow=True)

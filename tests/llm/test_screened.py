@@ -385,6 +385,57 @@ def test_the_official_client_sees_a_refusal_and_can_answer_it(
     assert MAIL not in arrived(gateway)
 
 
+def with_pictures(text: str, count: int = 1) -> list[dict[str, Any]]:
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    parts = [{"type": "text", "text": text}, *([picture] * count)]
+    return [{"role": "user", "content": parts}]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("What is this?", "sent"), (f"Is this {MAIL}?", "flagged; email=1")]
+)
+def test_a_picture_goes_and_the_record_says_that_nothing_looked_into_it(
+    gateway: Gateway, program: httpx2.Client, text: str, said: str
+) -> None:
+    answer = complete(program, messages=with_pictures(text, 2))
+    assert answer.status_code == 200
+    assert answer.headers["lexcustis-screening"] == f"{said}; pictures_not_screened=2"
+    assert arrived(gateway).count("iVBORw0KGgo=") == 2
+    (call,) = gateway.attempts()
+    body = gateway.record(call.pk)["body"]
+    assert body["lexcustis.screening.pictures_not_screened"] == 2
+    assert body["lexcustis.screening.action"] == said.partition(";")[0]
+
+
+def test_pictures_can_be_blocked_and_are_kept_nowhere_then(
+    gateway: Gateway, program: httpx2.Client, cast: Cast
+) -> None:
+    change_rules(cast.alice, screening="off", pictures="block")
+    refused = complete(program, messages=with_pictures("What is this?"), said="confirmed")
+    assert refused.status_code == 422
+    assert refused.json()["error"]["code"] == "screening_blocked"
+    assert "picture that nothing looks into (1)" in refused.json()["error"]["message"]
+    assert not gateway.servers["Upstream"].requests
+    (call,) = gateway.attempts()
+    requested, ended = gateway.record(call.pk), gateway.record(call.end_record_id)
+    assert requested["content"] == {}
+    for record in (requested, ended):
+        assert record["body"]["lexcustis.screening.pictures_not_screened"] == 1
+    assert complete(program, "What is this?").status_code == 200
+
+
+def test_a_picture_that_is_asked_for_needs_a_yes_and_masking_texts_is_none(
+    gateway: Gateway, program: httpx2.Client, cast: Cast
+) -> None:
+    change_rules(cast.alice, pictures="ask")
+    for said in ("", "masked"):
+        refused = complete(program, messages=with_pictures("What is this?"), said=said)
+        assert refused.status_code == 422
+    assert not gateway.servers["Upstream"].requests
+    answer = complete(program, messages=with_pictures("What is this?"), said="confirmed")
+    assert answer.headers["lexcustis-screening"] == "confirmed; pictures_not_screened=1"
+
+
 def test_everything_that_a_program_can_send_is_masked_and_the_log_has_it_so(
     gateway: Gateway, program: httpx2.Client, cast: Cast
 ) -> None:

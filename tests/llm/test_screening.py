@@ -357,7 +357,7 @@ def test_what_may_be_recorded_holds_nothing_of_the_text() -> None:
 def test_it_is_honest_about_itself() -> None:
     words = statement()
     assert rules_version() in words
-    assert "does not find names" in words
+    assert "does not look into pictures" in words
     assert "new or adapted attacks will pass" in words
     for forbidden in ("detects personal data", "prevents", "GDPR-safe", "compliant"):
         assert forbidden not in words.lower()
