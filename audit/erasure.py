@@ -149,6 +149,8 @@ def place_hold(
 ) -> Hold:
     """Forbid to erase what the hold covers. Needs ``content:erase``."""
     tenant.require(Permission.CONTENT_ERASE)
+    if since is not None and until is not None and since >= until:
+        raise ValidationError({"until": _("A hold ends after it begins.")})
     hold = Hold(
         organisation_id=tenant.organisation_id,
         name=name,

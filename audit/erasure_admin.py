@@ -58,7 +58,7 @@ class ErasureForm(forms.Form):
             asked = erase_or_request(tenant, places, Ground(self.cleaned_data["ground"]))
         except Held:
             return _("A legal hold covers this text: it stays."), "ERROR"
-        if asked is not None:
+        if isinstance(asked, ErasureRequest):
             return _("Asked. It is erased when a second person confirms it."), "INFO"
         return _("Erased. The record and its proof stay."), "INFO"
 

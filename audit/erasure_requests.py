@@ -7,6 +7,7 @@ What expires needs no record: the request says until when it stands.
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, timedelta
 from uuid import UUID
 
@@ -27,7 +28,9 @@ from audit.erasure import (
     require_ground,
 )
 from audit.kinds import Kind
-from audit.ledger import Draft, Link, append
+from audit.ledger import Draft, Link, Receipt, append
+from audit.models import RecordIndex
+from audit.reading import record_bytes
 from audit.two_people import locked_for_decision
 from orgs.identifiers import uuid7
 from orgs.roles import Permission
@@ -55,15 +58,16 @@ def demand_two_people(tenant: Tenant, demanded: bool) -> None:
         append(Draft(tenant.organisation_id, Kind.POLICY_CHANGED, tenant.actor, body))
 
 
-def erase_or_request(tenant: Tenant, places: Places, ground: Ground) -> ErasureRequest | None:
-    """Erase, or ask to where the organisation demands two people; the request, if it is one.
+def erase_or_request(
+    tenant: Tenant, places: Places, ground: Ground
+) -> ErasureRequest | list[Receipt]:
+    """Erase, or ask to where the organisation demands two people: the request, or the receipts.
 
     Needs ``content:erase``. Raises :class:`audit.erasure.Held`.
     """
     if demands_two_people(tenant.organisation_id):
         return request_erasure(tenant, places, ground)
-    erase(tenant, places, ground)
-    return None
+    return erase(tenant, places, ground)
 
 
 def request_erasure(tenant: Tenant, places: Places, ground: Ground) -> ErasureRequest:
@@ -139,3 +143,24 @@ def open_requests(tenant: Tenant) -> TenantQuerySet[ErasureRequest]:
     return ErasureRequest.objects.for_tenant(tenant).filter(
         state=ErasureRequest.State.REQUESTED, expires_at__gt=timezone.now()
     )
+
+
+def erasures_of(request: ErasureRequest) -> list[UUID]:
+    """The records of the erasure that this request led to; none unless it was confirmed.
+
+    They bear the name of who confirmed it and lead to the request.
+    """
+    if request.state != ErasureRequest.State.CONFIRMED or request.decided_at is None:
+        return []
+    moment = timedelta(minutes=1)
+    near = RecordIndex.objects.for_organisation(request.organisation_id).filter(
+        kind=Kind.CONTENT_ERASED,
+        at__gte=request.decided_at - moment,
+        at__lte=request.decided_at + moment,
+    )
+    link = {"id": str(request.pk), "rel": _RELATION}
+    return [
+        pk
+        for pk in near.order_by("pk").values_list("pk", flat=True)
+        if link in json.loads(record_bytes(request.organisation_id, pk))["links"]
+    ]

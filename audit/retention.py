@@ -11,12 +11,14 @@ from datetime import datetime, timedelta
 from itertools import islice
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from audit.content_models import Hold, Retention
-from audit.erasure import Ground, erase_as
+from audit.erasure import Ground, demands_two_people, erase_as
 from audit.expired_months import drop_month, months_that_expired
 from audit.kinds import Kind
 from audit.ledger import Draft, append
@@ -25,6 +27,7 @@ from orgs.changes import SYSTEM
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
 
+MOST_DAYS = 36_500  # a hundred years; the calendar ends before an integer does
 _AT_ONCE = 100
 
 _DUE = """
@@ -58,16 +61,46 @@ class _Due:
     held: int
 
 
-def set_retention(tenant: Tenant, content_days: int | None) -> Retention:
-    """Say how many days content is kept; None keeps it. Needs ``organisation:manage``."""
+def retention_of(tenant: Tenant) -> int | None:
+    """How many days content is kept; None keeps it. Needs ``organisation:manage``."""
     tenant.require(Permission.ORGANISATION_MANAGE)
+    found = Retention.objects.for_tenant(tenant).values_list("content_days", flat=True)
+    days: int | None = found.first()
+    return days
+
+
+def set_retention(tenant: Tenant, content_days: int | None) -> Retention:
+    """Say how many days content is kept; None keeps it. Needs ``organisation:manage``.
+
+    Where two people are demanded for erasing, who may erase cannot shorten the time: that would be
+    a way to erase alone.
+    """
+    before = retention_of(tenant)
+    _check_days(content_days)
+    shortens = content_days is not None and (before is None or content_days < before)
+    binds = tenant.may(Permission.CONTENT_ERASE) and demands_two_people(tenant.organisation_id)
+    if shortens and binds:
+        raise ValidationError(_("Who may erase cannot shorten the time of keeping alone."))
     with transaction.atomic():
         retention = Retention(organisation_id=tenant.organisation_id, content_days=content_days)
-        retention.full_clean(validate_unique=False)
         retention.save()
         body = {"lexcustis.retention.content_days": content_days}
         append(Draft(tenant.organisation_id, Kind.POLICY_CHANGED, tenant.actor, body))
     return retention
+
+
+def preview(tenant: Tenant, content_days: int) -> Pruning:
+    """What would expire if content were kept for so many days. Needs ``organisation:manage``."""
+    tenant.require(Permission.ORGANISATION_MANAGE)
+    _check_days(content_days)
+    due = _over(Retention(organisation_id=tenant.organisation_id, content_days=content_days))
+    return _prune(due, frozenset(), dry_run=True)
+
+
+def _check_days(content_days: int | None) -> None:
+    if content_days is not None and not 1 <= content_days <= MOST_DAYS:
+        message = _("Content is kept for 1 to %(most)s days, or until it is erased.")
+        raise ValidationError({"content_days": message % {"most": MOST_DAYS}})
 
 
 def prune(*, dry_run: bool = False) -> list[Pruning]:

@@ -22,6 +22,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, Throttled
 from ninja.errors import ValidationError as RequestInvalid
 
+from audit.erasure import Held
 from audit.ledger import LedgerUnavailable
 from audit.reading import ContentGone, RecordNotFound
 from lexcustis.api_errors import code_of_status, error_response
@@ -156,6 +157,12 @@ def _content_gone(request: HttpRequest, _error: ContentGone) -> HttpResponse:
     return error_response(request, status=410, code="content_gone", message=message)
 
 
+@api.exception_handler(Held)
+def _held(request: HttpRequest, _error: Held) -> HttpResponse:
+    message = "A legal hold covers some of this content: all of it stays."
+    return error_response(request, status=409, code="legal_hold", message=message)
+
+
 @api.exception_handler(RequestDataTooBig)
 def _too_big(request: HttpRequest, _error: RequestDataTooBig) -> HttpResponse:
     message = f"The request is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes."
@@ -186,6 +193,7 @@ def _unexpected(request: HttpRequest, error: Exception) -> HttpResponse:
 api.add_router("", "llm.api.router")
 api.add_router("", "orgs.api.router")
 api.add_router("/audit", "audit.api.router")
+api.add_router("/content", "audit.content_api.router")
 api.add_router("/dossiers", "dossier.api.router")
 api.add_router("", "llm.usage_api.router")
 api.add_router("/provider-settings", "llm.provider_api.router")
