@@ -25,14 +25,17 @@ from django.conf import settings
 from audit.posting import AnchorFailed
 from audit.timestamps import Authority
 from dossier.phrases import phrase
-from dossier.seal_keys import Pkcs11Key, Pkcs12Key, SealKey, SealUnavailable, as_asn1
+from dossier.seal_keys import (
+    Pkcs11Key,
+    Pkcs12Key,
+    SealFailed,
+    SealKey,
+    SealUnavailable,
+    as_asn1,
+)
 
 FIELD = "Seal"
 _DECLARABLE = ("", "advanced", "qualified")
-
-
-class SealFailed(RuntimeError):
-    """Sealing did not work this time, for instance since an authority gave no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ class Sealer:
                     timestamper=self._timestamper(),
                     new_field_spec=SigFieldSpec(FIELD, box=(0, 0, 0, 0)),
                 ).sign_pdf(IncrementalPdfFileWriter(io.BytesIO(pdf)), output=output)
-        except SealUnavailable:
+        except (SealUnavailable, SealFailed):
             raise
         except Exception as error:  # the library, and whom it asks, raise many kinds
             raise SealFailed(f"The PDF could not be sealed ({self.level}): {error}") from error
@@ -205,21 +208,31 @@ def configured_sealer() -> Sealer | None:
 
 
 def _configured_key() -> SealKey | None:
-    token = settings.SEAL_PKCS11
-    if token and settings.SEAL_PKCS12_FILE:
-        raise SealUnavailable("Set SEAL_PKCS12_FILE or SEAL_PKCS11, not both.")
-    if settings.SEAL_PKCS12_FILE:
-        return Pkcs12Key(Path(settings.SEAL_PKCS12_FILE), settings.SEAL_PKCS12_PASSPHRASE)
-    if not token:
-        return None
-    try:
-        return Pkcs11Key(
-            token["module"], token["token"], settings.SEAL_PKCS11_PIN, token["certificate"]
-        )
-    except (KeyError, TypeError):
-        raise SealUnavailable(
-            "SEAL_PKCS11 is a JSON object with 'module', 'token' and 'certificate'."
-        ) from None
+    names = ("SEAL_PKCS12_FILE", "SEAL_PKCS11", "SEAL_REMOTE")
+    chosen = [name for name in names if getattr(settings, name)]
+    if len(chosen) > 1:
+        raise SealUnavailable(f"Set {' or '.join(chosen)}, not both.")
+    match chosen:
+        case ["SEAL_PKCS12_FILE"]:
+            return Pkcs12Key(Path(settings.SEAL_PKCS12_FILE), settings.SEAL_PKCS12_PASSPHRASE)
+        case ["SEAL_PKCS11"]:
+            module, token, label = _named("SEAL_PKCS11", "module", "token", "certificate")
+            return Pkcs11Key(module, token, settings.SEAL_PKCS11_PIN, label)
+        case ["SEAL_REMOTE"]:
+            from dossier.seal_remote import RemoteKey
+
+            url, credential = _named("SEAL_REMOTE", "url", "credential")
+            return RemoteKey(url, credential, settings.SEAL_REMOTE_TOKEN, settings.SEAL_REMOTE_PIN)
+    return None
+
+
+def _named(setting: str, *fields: str) -> list[str]:
+    """The fields of a setting that is a JSON object with all of them."""
+    row = getattr(settings, setting)
+    if not (isinstance(row, dict) and all(isinstance(row.get(name), str) for name in fields)):
+        listed = ", ".join(f"'{name}'" for name in fields[:-1])
+        raise SealUnavailable(f"{setting} is a JSON object with {listed} and '{fields[-1]}'.")
+    return [row[name] for name in fields]
 
 
 def _configured_authority() -> Authority | None:

@@ -1,4 +1,7 @@
-"""Where the key of the seal is: in a PKCS#12 file, or in a token that speaks PKCS#11."""
+"""Where the key of the seal is: in a PKCS#12 file, or in a token that speaks PKCS#11.
+
+What a service elsewhere holds is in :mod:`dossier.seal_remote`.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
 
 class SealUnavailable(RuntimeError):
     """The configured seal cannot be used; trying again changes nothing. The message says why."""
+
+
+class SealFailed(RuntimeError):
+    """Sealing did not work this time, for instance since an authority gave no answer."""
 
 
 class SealKey(Protocol):
@@ -98,18 +105,22 @@ class Pkcs11Key:
             raise SealUnavailable(
                 "SEAL_PKCS11 is set, but python-pkcs11 is not installed: pip install python-pkcs11"
             ) from error
-        try:
-            session = open_pkcs11_session(
-                self.module, token_criteria=TokenCriteria(label=self.token), user_pin=self.pin
-            )
-            signer = PKCS11Signer(session, cert_label=self.label, ca_chain=set(as_asn1(others)))
-            _ = signer.signing_cert
-        except Exception as error:  # each token's driver raises its own; the text may hold the PIN
-            raise SealUnavailable(
-                f"The token {self.token} or its certificate {self.label} cannot be used: "
-                f"{type(error).__name__}."
-            ) from None
-        with session:
+        with contextlib.ExitStack() as stack:
+            try:
+                session = stack.enter_context(
+                    open_pkcs11_session(
+                        self.module,
+                        token_criteria=TokenCriteria(label=self.token),
+                        user_pin=self.pin or None,  # some tokens have a keypad of their own
+                    )
+                )
+                signer = PKCS11Signer(session, cert_label=self.label, ca_chain=set(as_asn1(others)))
+                _ = signer.signing_cert
+            except Exception as error:  # each token's driver raises its own; they may show the PIN
+                raise SealUnavailable(
+                    f"The token {self.token} or its certificate {self.label} cannot be used: "
+                    f"{type(error).__name__}."
+                ) from None
             yield signer
 
 

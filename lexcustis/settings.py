@@ -321,6 +321,11 @@ SEAL_PKCS12_FILE = env.str("SEAL_PKCS12_FILE", default="")
 SEAL_PKCS12_PASSPHRASE = env.str("SEAL_PKCS12_PASSPHRASE", default="")
 SEAL_PKCS11 = env.json("SEAL_PKCS11", default={})
 SEAL_PKCS11_PIN = env.str("SEAL_PKCS11_PIN", default="")
+# Or a signing service that speaks the Cloud Signature Consortium's API, version 1:
+# {"url": "https://…", "credential": "id"}
+SEAL_REMOTE = env.json("SEAL_REMOTE", default={})
+SEAL_REMOTE_TOKEN = env.str("SEAL_REMOTE_TOKEN", default="")
+SEAL_REMOTE_PIN = env.str("SEAL_REMOTE_PIN", default="")
 # Roots and intermediates of the seal's certificate, as a PEM file.
 SEAL_CA_FILE = env.str("SEAL_CA_FILE", default="")
 # Who stamps the time (PAdES B-T): {"url": "https://…", "ca_file": "/etc/…", "qualified": false}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import subprocess
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pikepdf
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
@@ -94,14 +97,20 @@ class SealAuthority:
         path = self.folder / f"seal{days}.p12"
         if path.exists():
             return path
-        key = generate_private_key(public_exponent=65537, key_size=2048)
-        certificate = self._issue(name, key, days=days)
+        key, certificate = self.seal_key(name, days=days)
         path.write_bytes(
             pkcs12.serialize_key_and_certificates(
                 b"seal", key, certificate, None, BestAvailableEncryption(PASSPHRASE.encode())
             )
         )
         return path
+
+    def seal_key(
+        self, name: str = "Olivia's Bakery e-seal", *, days: int = 20
+    ) -> tuple[RSAPrivateKey, x509.Certificate]:
+        """A new key and its certificate from this authority."""
+        key = generate_private_key(public_exponent=65537, key_size=2048)
+        return key, self._issue(name, key, days=days)
 
     def revocation_list(self) -> bytes:
         """A list on which nobody stands, DER."""
@@ -172,3 +181,43 @@ def authority(folder: Path) -> Iterator[SealAuthority]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+# -- In the eyes of others' programs ---------------------------------------------------------------
+
+
+def pdfsig(pdf: bytes, folder: Path) -> str:
+    path = folder / "sealed.pdf"
+    path.write_bytes(pdf)
+    done = subprocess.run(
+        ["pdfsig", "-nocert", str(path)], capture_output=True, text=True, check=False
+    )
+    return done.stdout
+
+
+def signed_bytes(pdf: bytes, number: int = 0) -> tuple[bytes, bytes]:
+    """What a signature covers, and the signature (CMS, DER)."""
+    with pikepdf.open(io.BytesIO(pdf)) as paper:
+        value = paper.Root.AcroForm.Fields[number].V
+        start, length, second, rest = (int(n) for n in value.ByteRange)
+        cms = bytes(value.Contents)
+    return pdf[start : start + length] + pdf[second : second + rest], _der(cms)
+
+
+def _der(padded: bytes) -> bytes:
+    """Without the zeros that fill the room kept for it."""
+    count = padded[1] & 0x7F
+    return padded[: 2 + count + int.from_bytes(padded[2 : 2 + count], "big")]
+
+
+def openssl_verifies(pdf: bytes, ca_file: str, folder: Path) -> bool:
+    covered, cms = signed_bytes(pdf)
+    (folder / "covered").write_bytes(covered)
+    (folder / "seal.der").write_bytes(cms)
+    done = subprocess.run(
+        ["openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", f"{folder}/seal.der",
+         "-content", f"{folder}/covered", "-CAfile", ca_file, "-purpose", "any",
+         "-out", "/dev/null"],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    return done.returncode == 0

@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -22,73 +21,27 @@ from audit.sealing import seal_once
 from audit.timestamps import Authority
 from dossier.models import Dossier, Kind
 from dossier.production import render
-from dossier.rendering import Printout, WeasyPrintRenderer
+from dossier.rendering import WeasyPrintRenderer
 from dossier.scheduling import request_dossier
-from dossier.seal import Sealer, SealFailed, configured_sealer
-from dossier.seal_keys import Pkcs11Key, Pkcs12Key, SealUnavailable
+from dossier.seal import Sealer, configured_sealer
+from dossier.seal_keys import Pkcs11Key, Pkcs12Key, SealFailed, SealUnavailable
 from tests.cast import Cast
 from tests.dossier.scene import call
-from tests.dossier.seals import PASSPHRASE, SealAuthority, authority, self_signed_file
-
-HTML = (
-    "<!doctype html><html lang=en><meta charset=utf-8><title>Paper</title>"
-    "<meta name=dcterms.created content='2026-11-01T00:00:00Z'><body><h1>Paper</h1><p>Text.</p>"
+from tests.dossier.seals import (
+    PASSPHRASE,
+    SealAuthority,
+    authority,
+    openssl_verifies,
+    pdfsig,
+    self_signed_file,
+    signed_bytes,
 )
-
-
-@pytest.fixture(scope="module")
-def paper() -> bytes:
-    dated = datetime(2026, 11, 1, tzinfo=UTC)
-    return WeasyPrintRenderer().render(Printout(HTML, {}, (), dated, b"0" * 16))
-
-
-@pytest.fixture(scope="module")
-def outsider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SealAuthority]:
-    with authority(tmp_path_factory.mktemp("outsider") / "authority") as made:
-        yield made
 
 
 def sealer(outsider: SealAuthority, *, stamped: bool = True, long_term: bool = False) -> Sealer:
     stamps = Authority(outsider.url, outsider.ca_file) if stamped else None
     key = Pkcs12Key(outsider.seal_file(), PASSPHRASE)
     return Sealer(key, (outsider.certificate,), stamps, long_term)
-
-
-def pdfsig(pdf: bytes, folder: Path) -> str:
-    path = folder / "sealed.pdf"
-    path.write_bytes(pdf)
-    done = subprocess.run(
-        ["pdfsig", "-nocert", str(path)], capture_output=True, text=True, check=False
-    )
-    return done.stdout
-
-
-def signed_bytes(pdf: bytes, number: int = 0) -> tuple[bytes, bytes]:
-    """What a signature covers, and the signature (CMS, DER)."""
-    with pikepdf.open(io.BytesIO(pdf)) as paper:
-        value = paper.Root.AcroForm.Fields[number].V
-        start, length, second, rest = (int(n) for n in value.ByteRange)
-        cms = bytes(value.Contents)
-    return pdf[start : start + length] + pdf[second : second + rest], _der(cms)
-
-
-def _der(padded: bytes) -> bytes:
-    """Without the zeros that fill the room kept for it."""
-    count = padded[1] & 0x7F
-    return padded[: 2 + count + int.from_bytes(padded[2 : 2 + count], "big")]
-
-
-def openssl_verifies(pdf: bytes, ca_file: str, folder: Path) -> bool:
-    covered, cms = signed_bytes(pdf)
-    (folder / "covered").write_bytes(covered)
-    (folder / "seal.der").write_bytes(cms)
-    done = subprocess.run(
-        ["openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", f"{folder}/seal.der",
-         "-content", f"{folder}/covered", "-CAfile", ca_file, "-purpose", "any",
-         "-out", "/dev/null"],
-        capture_output=True, check=False,
-    )  # fmt: skip
-    return done.returncode == 0
 
 
 def test_the_seal_is_good_in_the_eyes_of_poppler_and_openssl(outsider, paper, tmp_path) -> None:
@@ -215,6 +168,8 @@ def test_a_wrong_passphrase_is_said_and_not_shown(outsider, settings) -> None:
     [
         ({"SEAL_PKCS12_FILE": "x", "SEAL_PKCS11": {"module": "m"}}, "not both"),
         ({"SEAL_PKCS11": {"module": "m"}}, "JSON object"),
+        ({"SEAL_REMOTE": {"url": "https://signing.example"}}, "JSON object"),
+        ({"SEAL_REMOTE": {"url": "u", "credential": "c"}, "SEAL_PKCS12_FILE": "x"}, "not both"),
         ({"SEAL_PKCS12_FILE": "x", "SEAL_LONG_TERM": True}, "needs SEAL_TIMESTAMP_AUTHORITY"),
         ({"SEAL_PKCS12_FILE": "x", "SEAL_DECLARED_LEVEL": "certified"}, "SEAL_DECLARED_LEVEL"),
         ({"SEAL_PKCS12_FILE": "x", "SEAL_CA_FILE": "/nowhere"}, "SEAL_CA_FILE"),
