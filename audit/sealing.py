@@ -43,6 +43,8 @@ SELECT pg_try_advisory_xact_lock_shared(%(lock)s, 0)
    AND pg_try_advisory_xact_lock(%(lock)s, 1 + %(shard)s)
 """
 _LOCK_DIVISION = "SELECT pg_try_advisory_xact_lock(%s, 0)"
+# With what a connection has by default, two thousand records are sorted by way of the disk.
+_MEMORY = "SET LOCAL work_mem = '64MB'"
 _STATE = """
 SELECT next_xid, check_until, generation, cluster, looked_at,
        pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
@@ -154,7 +156,8 @@ def _begin(shard: int, shards: int) -> _Round | None:
     sealer's end would show what that one found, and its records would be placed twice.
     """
     name = f"{shard}/{shards}"
-    locked, rows = ask_together((_LOCK_SHARD, {"lock": _LOCK, "shard": shard}), (_STATE, [name]))
+    lock = {"lock": _LOCK, "shard": shard}
+    locked, _none, rows = ask_together((_LOCK_SHARD, lock), (_MEMORY, ()), (_STATE, [name]))
     if not locked[0][0]:
         return None
     if not rows:
