@@ -28,6 +28,7 @@ from lexcustis.demo_accounts import (
 from lexcustis.demo_history import DAYS, clock_at, converse, fill, working_moments
 from lexcustis.demo_statements import COLLEAGUES, PROFILES, STATEMENTS
 from lexcustis.demo_topics import FORBIDDEN, HAULIER, INSURER, Topic
+from lexcustis.demo_upstream import MODEL, file_upstream
 from llm import provider_settings
 from llm.chat import Wish
 from llm.models import ProviderSettings
@@ -59,6 +60,8 @@ def seed(now: datetime | None = None) -> None:
                 providers = _providers(tenants[Role.ADMINISTRATOR][0])
             with clock_at(founded + timedelta(days=1)):
                 _state(slug, tenants)
+            for officer in tenants[Role.COMPLIANCE_OFFICER]:
+                file_upstream(officer, now)
             _talk(slug, tenants, providers, now)
 
 
@@ -95,7 +98,7 @@ def _providers(administrator: Tenant) -> dict[str, UUID]:
             name="House model",
             vendor="simulated",
             default_model="sim-large",
-            allowed_models=["sim-large", "sim-small"],
+            allowed_models=["sim-large", "sim-small", MODEL],
             data_region="self-hosted",
             training_use=ProviderSettings.TrainingUse.NO,
             retention_at_provider="none: it runs on our own servers",
@@ -177,6 +180,6 @@ def _talk(
     for begin, topic in zip(moments, order, strict=True):
         tenant = chance.choices(people, weights)[0]
         wish = Wish(provider_id=providers["Overseas model"] if topic in forbidden else None)
-        if topic not in forbidden and chance.random() < 0.2:
-            wish = Wish(model="sim-small")
+        if topic not in forbidden and (drawn := chance.random()) < 0.3:
+            wish = Wish(model="sim-small" if drawn < 0.2 else MODEL)
         converse(tenant, topic, begin=begin, chance=chance, wish=wish)

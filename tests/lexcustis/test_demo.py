@@ -21,11 +21,16 @@ from audit.models import RecordIndex
 from audit.reading import read_content
 from audit.sealing import seal_once
 from audit.verification import verify_log
+from dossier.upstream_register import seen
+from dossier.upstream_requests import requests_on_file
 from lexcustis import demo, demo_history, demo_removal
-from lexcustis.demo_accounts import DEMO_ACCOUNTS, DEMO_ORGANISATIONS
+from lexcustis.demo_accounts import DEMO_ACCOUNTS, DEMO_ORGANISATION, DEMO_ORGANISATIONS
+from lexcustis.demo_upstream import MODEL
 from lexcustis.instance import only_instance
 from llm.models import Conversation, Inference, Message, ProviderSettings
-from orgs.models import Organisation, User
+from orgs.models import Membership, Organisation, User
+from orgs.roles import Role
+from orgs.tenancy import tenant_of
 from tests.running import ROOT
 
 
@@ -116,6 +121,27 @@ def test_conversations_have_their_follow_ups(seeded: list[Organisation], databas
     conversations = Conversation.objects.for_organisation(seeded[0].pk)
     lengths = Counter(conversation.messages.count() for conversation in conversations[:60])
     assert set(lengths) >= {2, 4}
+
+
+def test_the_register_of_models_has_documents_and_requests(
+    seeded: list[Organisation], database: None
+) -> None:
+    organisation = next(found for found in seeded if found.slug == DEMO_ORGANISATION)
+    officers = Membership.objects.for_organisation(organisation.pk).filter(
+        role=Role.COMPLIANCE_OFFICER
+    )
+    officer = tenant_of(officers[0])
+    model = seen(officer, MODEL)
+    assert model.summary is not None
+    assert "invented" in model.summary.publisher
+    assert model.answered == 7
+    rows = {row.model: row for row in requests_on_file(officer)}
+    today = timezone.now().date()
+    late, open_ = rows["mistral-large-latest"], rows["mistral-small-latest"]
+    assert late.remind_on is not None
+    assert open_.remind_on is not None
+    assert late.remind_on < today < open_.remind_on
+    assert all("not really asked" in row.addressee for row in rows.values())
 
 
 def test_seeding_again_changes_nothing(seeded: list[Organisation], database: None) -> None:
