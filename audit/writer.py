@@ -16,6 +16,7 @@ import os
 import queue
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import structlog
@@ -36,8 +37,12 @@ from audit.records import Draft, Prepared, Receipt
 
 logger = structlog.get_logger(__name__)
 
-# A caller waits so long before the call it wants to record is refused.
+# A database that answers nothing for so long cannot be reached: what waits is refused.
 PATIENCE_SECONDS = 5.0
+# While it answers, drafts wait for their turn, but no longer than this.
+LONGEST_SECONDS = 60.0
+# A draft that is being written when patience ends gets this much longer.
+_GRACE_SECONDS = 1.0
 _BATCH = 64
 _RETRY_PAUSE_SECONDS = 0.1
 
@@ -51,7 +56,7 @@ class _Job:
     draft: Draft
     companion: Companion | None
     future: _Future = field(default_factory=concurrent.futures.Future)
-    deadline: float = field(default_factory=lambda: time.monotonic() + PATIENCE_SECONDS)
+    since: float = field(default_factory=time.monotonic)
     prepared: Prepared | None = None
     error: BaseException | None = None
 
@@ -69,20 +74,35 @@ def submit(draft: Draft, companion: Companion | None) -> _Future:
 
 def wait(future: _Future) -> Receipt:
     """The receipt, after COMMIT. Raises :class:`LedgerUnavailable` when patience ends."""
-    try:
-        return future.result(PATIENCE_SECONDS + 1)
-    except TimeoutError:
-        future.cancel()
-        raise LedgerUnavailable("The ledger did not answer in time.") from None
+    for seconds in _waits():
+        with contextlib.suppress(TimeoutError):
+            return future.result(seconds)
+    future.cancel()
+    raise LedgerUnavailable("The ledger did not answer in time.")
 
 
 async def wait_async(future: _Future) -> Receipt:
     """:func:`wait` for asynchronous code."""
+    waiting = asyncio.wrap_future(future)
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS + 1):
-            return await asyncio.wrap_future(future)
-    except TimeoutError:
-        raise LedgerUnavailable("The ledger did not answer in time.") from None
+        for seconds in _waits():
+            if (await asyncio.wait({waiting}, timeout=seconds))[0]:
+                return waiting.result()
+    finally:
+        waiting.cancel()  # nothing where it is done
+    raise LedgerUnavailable("The ledger did not answer in time.")
+
+
+def _patient_until(since: float) -> float:
+    """When patience with a draft of *since* ends: it begins anew whenever the database answers."""
+    return min(max(since, _answered_at) + PATIENCE_SECONDS, since + LONGEST_SECONDS)
+
+
+def _waits() -> Iterator[float]:
+    """The seconds to wait, one after the other, until patience ends."""
+    since = time.monotonic()
+    while (left := _patient_until(since) + _GRACE_SECONDS - time.monotonic()) > 0:
+        yield left
 
 
 class _Writer:
@@ -178,6 +198,11 @@ def _write_together(jobs: list[_Job]) -> None:
         raise
 
 
+def _note_answer() -> None:
+    global _answered_at  # noqa: PLW0603 - of this process's one writer
+    _answered_at = time.monotonic()
+
+
 def _write_plain(jobs: list[_Job]) -> None:
     for job in jobs:
         try:
@@ -189,6 +214,7 @@ def _write_plain(jobs: list[_Job]) -> None:
     records = [job.prepared for job in jobs if job.prepared is not None]
     if records:
         insert(records)
+        _note_answer()
 
 
 def _write_with_companion(job: _Job, *, alone: bool) -> None:
@@ -199,6 +225,7 @@ def _write_with_companion(job: _Job, *, alone: bool) -> None:
             job.prepared = draft_record(job.draft)
             insert([job.prepared])
             job.companion(job.prepared.receipt)
+        _note_answer()
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
@@ -216,7 +243,7 @@ def _to_repeat(jobs: list[_Job], error: Exception) -> list[_Job]:
         if job.prepared is not None and job.prepared.receipt.record_id in committed:
             _answer(job)
         # What was lost on its way into COMMIT may still arrive: never write it a second time.
-        elif not commit_lost and time.monotonic() < job.deadline:
+        elif not commit_lost and time.monotonic() < _patient_until(job.since):
             waiting.append(job)
         else:
             logger.error("ledger.unavailable", kind=job.draft.kind.value, error=repr(error))
@@ -241,6 +268,7 @@ def _answer(job: _Job) -> None:
         job.future.set_exception(job.error or LedgerUnavailable("Nothing was written."))
 
 
+_answered_at = 0.0
 _current: _Writer | None = None
 _lock = threading.Lock()
 

@@ -9,12 +9,23 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.db import connection, transaction
 
+from audit import writer
 from audit.canonical import NotCanonical
 from audit.hashing import leaf_hash
 from audit.kinds import Kind
-from audit.ledger import Draft, Link, Receipt, Text, append, commit, commit_blocking
+from audit.ledger import (
+    Draft,
+    LedgerUnavailable,
+    Link,
+    Receipt,
+    Text,
+    append,
+    commit,
+    commit_blocking,
+)
 from audit.models import Log, Record, RecordIndex
 from audit.reading import ContentGone, read_content, read_contents, record_bytes, records
 from audit.writer import stop_writer
@@ -196,6 +207,49 @@ def test_a_stopped_writer_starts_again(cast: Cast) -> None:
     stop_writer()
     commit_blocking(a_draft(cast))
     assert len(writer_numbers(cast)) >= 2
+
+
+def slow(_receipt: Receipt) -> None:
+    """A server that takes its time, and answers."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(0.3)")
+
+
+def records_of_calls(cast: Cast) -> set[UUID]:
+    rows = RecordIndex.objects.for_organisation(cast.organisation.pk)
+    return set(rows.filter(kind="inference.requested").values_list("record_id", flat=True))
+
+
+async def at_once(cast: Cast, count: int) -> list[Receipt | BaseException]:
+    drafts = [commit(a_draft(cast, str(number)), slow) for number in range(count)]
+    return await asyncio.gather(*drafts, return_exceptions=True)
+
+
+async def test_a_busy_writer_is_waited_for_as_long_as_the_database_answers(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P1: all are in the log, far beyond the patience with a database that is silent."""
+    monkeypatch.setattr(writer, "PATIENCE_SECONDS", 0.6)
+    monkeypatch.setattr(writer, "_GRACE_SECONDS", 0.2)
+    made = await at_once(cast, 8)
+    assert {type(one) for one in made} == {Receipt}
+
+
+async def test_nobody_waits_for_ever_and_what_is_refused_is_not_written_later(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P1."""
+    monkeypatch.setattr(writer, "_BATCH", 1)
+    monkeypatch.setattr(writer, "LONGEST_SECONDS", 1.0)
+    made = await at_once(cast, 12)
+    refused = [one for one in made if isinstance(one, LedgerUnavailable)]
+    written = [one for one in made if isinstance(one, Receipt)]
+    assert refused
+    assert len(refused) + len(written) == 12
+    stop_writer()  # all that it still has to do is done
+    rows = await sync_to_async(records_of_calls)(cast)
+    assert {one.record_id for one in written} <= rows
+    assert len(rows) <= len(written) + 1  # one was under way when its caller gave up
 
 
 def test_one_record_takes_a_few_milliseconds(cast: Cast) -> None:
