@@ -11,8 +11,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import models
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -24,23 +23,24 @@ from django.views.decorators.http import require_POST
 from audit.break_glass import NotDisclosed, decide, read_disclosed
 from audit.content_models import Disclosure, Hold
 from audit.content_page import as_text, reason_of
+from audit.decided_admin import DecidedAdmin
 from audit.erasure import place_hold, release_hold
 from audit.models import RecordIndex
 from audit.reading import ContentGone
-from orgs.admin_lists import IdentifiedModelAdmin, badge, time_column
+from orgs.admin_lists import badge, time_column
 from orgs.models import ApiKey, Membership
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
 from orgs.tenant_admin import DomainForm, TenantModelAdmin, required_tenant, tenant_of_request
 
-_TONES = {"requested": "warn", "released": "good"}
-
 
 @admin.register(Disclosure)
-class DisclosureAdmin(IdentifiedModelAdmin):
+class DisclosureAdmin(DecidedAdmin):
     """Who asked to read whose texts, and how it was decided; those that wait come first."""
 
-    permissions = {"view": Permission.ORGANISATION_MANAGE}
+    tones = {"requested": "warn", "released": "good"}
+    page_title = gettext_lazy("Request to read")
+    page_template = "admin/audit/disclosure.html"
     list_title = gettext_lazy("Requests to read")
     list_intro = gettext_lazy(
         "Somebody who must read texts that are not their own asks here with a reason, and somebody "
@@ -55,23 +55,11 @@ class DisclosureAdmin(IdentifiedModelAdmin):
         "decided_by",
         time_column("expires_at", gettext_lazy("readable until")),
     ]
-    list_select_related = ("requested_by", "decided_by")
-    list_filter = ("state",)
-
-    def get_ordering(self, request: HttpRequest) -> list[Any]:
-        """Those that wait for somebody first, then the newest."""
-        waits = models.When(state=Disclosure.State.REQUESTED, then=0)
-        return [models.Case(waits, default=1), "-requested_at"]
 
     @admin.display(description=gettext_lazy("records"))
     def shown_records(self, row: Disclosure) -> int:
         """How many records were asked for."""
         return len(row.record_ids)
-
-    @admin.display(description=gettext_lazy("state"))
-    def shown_state(self, row: Disclosure) -> str:
-        """Whether somebody has to decide."""
-        return badge(_TONES.get(row.state, ""), row.get_state_display())
 
     def get_urls(self) -> list[Any]:
         """The decision, and the reading of one text."""
@@ -86,32 +74,14 @@ class DisclosureAdmin(IdentifiedModelAdmin):
             *super().get_urls(),
         ]
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """One request: who, why, which records; to decide, or to read what was released."""
-        if request.method not in ("GET", "HEAD"):
-            raise PermissionDenied("A request is decided, not changed.")
-        tenant, row = self._row(request, object_id)
+    def details(self, tenant: Tenant, row: Disclosure) -> dict[str, Any]:
+        """Why, and which records."""
         found = RecordIndex.objects.for_tenant(tenant).filter(pk__in=row.record_ids)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Request to read"),
-            "opts": self.opts,
-            "asked": row,
-            "reason": reason_of(row),
-            "records": found,
-            "is_mine": row.requested_by_id == tenant.user.pk,
-        }
-        return TemplateResponse(request, "admin/audit/disclosure.html", context)
+        return {"reason": reason_of(row), "records": found}
 
     def decide(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Release or refuse."""
-        tenant, row = self._row(request, str(pk))
+        tenant, row = self.asked(request, pk)
         try:
             decide(tenant, row, release=request.POST.get("decision") == "release")
         except ValidationError as refusal:
@@ -120,7 +90,7 @@ class DisclosureAdmin(IdentifiedModelAdmin):
 
     def read(self, request: HttpRequest, pk: UUID, record_id: UUID, slot: str) -> HttpResponse:
         """Show one released text; that it is shown is recorded before."""
-        tenant, row = self._row(request, str(pk))
+        tenant, row = self.asked(request, pk)
         try:
             data = read_disclosed(tenant, row, record_id, slot)
         except (NotDisclosed, ContentGone) as refusal:
@@ -138,13 +108,6 @@ class DisclosureAdmin(IdentifiedModelAdmin):
         response = TemplateResponse(request, "admin/audit/content.html", context)
         response.headers["Cache-Control"] = "no-store"
         return response
-
-    def _row(self, request: HttpRequest, object_id: str) -> tuple[Tenant, Disclosure]:
-        tenant = required_tenant(request)
-        tenant.require(Permission.ORGANISATION_MANAGE)
-        row = self.get_object(request, object_id)
-        assert isinstance(row, Disclosure)
-        return tenant, row
 
 
 class HoldForm(DomainForm):

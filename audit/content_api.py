@@ -142,14 +142,11 @@ class ErasureOut(Schema):
     @staticmethod
     def of(row: ErasureRequest) -> dict[str, Any]:
         """The values for *row*."""
-        slots: dict[str, list[str]] = {}
-        for record_id, slot in row.places:
-            slots.setdefault(record_id, []).append(slot)
         names = ("id", "ground", "requested_at", "expires_at", "decided_at")
         return {
             **{name: getattr(row, name) for name in names},
             "state": "expired" if row.is_over else row.state,
-            "texts": [{"record_id": pk, "slots": of_record} for pk, of_record in slots.items()],
+            "texts": [{"record_id": pk, "slots": of_record} for pk, of_record in row.slots.items()],
             "requested_by": row.requested_by_id,
             "decided_by": row.decided_by_id,
             "erasures": erasures_of(row),

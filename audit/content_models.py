@@ -146,6 +146,14 @@ class ErasureRequest(TenantModel):
         return str(self.pk)
 
     @property
+    def slots(self) -> dict[str, list[str]]:
+        """The texts that are to go, by record."""
+        slots: dict[str, list[str]] = {}
+        for record_id, slot in self.places:
+            slots.setdefault(record_id, []).append(slot)
+        return slots
+
+    @property
     def is_open(self) -> bool:
         """Whether it can still be decided."""
         return self.state == self.State.REQUESTED and timezone.now() < self.expires_at

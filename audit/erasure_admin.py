@@ -10,11 +10,10 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -22,15 +21,14 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from audit.content_models import ErasureRequest
+from audit.decided_admin import DecidedAdmin
 from audit.erasure import Ground, Held, demands_two_people
 from audit.erasure_requests import decide_erasure, demand_two_people, erase_or_request
 from audit.models import RecordIndex
-from orgs.admin_lists import IdentifiedModelAdmin, badge, time_column
+from orgs.admin_lists import badge, time_column
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
 from orgs.tenant_admin import required_tenant
-
-_TONES = {"requested": "warn", "confirmed": "good"}
 
 
 class ErasureForm(forms.Form):
@@ -64,10 +62,12 @@ class ErasureForm(forms.Form):
 
 
 @admin.register(ErasureRequest)
-class ErasureRequestAdmin(IdentifiedModelAdmin):
+class ErasureRequestAdmin(DecidedAdmin):
     """Which erasures wait for a second person, and how others were decided."""
 
-    permissions = {"view": Permission.ORGANISATION_MANAGE}
+    tones = {"requested": "warn", "confirmed": "good"}
+    page_title = gettext_lazy("Request to erase")
+    page_template = "admin/audit/erasure_request.html"
     list_title = gettext_lazy("Requests to erase")
     list_intro = gettext_lazy(
         "Where the organisation demands two people, whoever may erase asks on a record's page, and "
@@ -81,15 +81,10 @@ class ErasureRequestAdmin(IdentifiedModelAdmin):
         "decided_by",
         time_column("expires_at", gettext_lazy("to confirm until")),
     ]
-    list_select_related = ("requested_by", "decided_by")
-    list_filter = ("state",)
 
-    def get_ordering(self, request: HttpRequest) -> list[Any]:
-        """Those that wait for somebody first, then the newest."""
-        waits = models.When(
-            state=ErasureRequest.State.REQUESTED, expires_at__gt=timezone.now(), then=0
-        )
-        return [models.Case(waits, default=1), "-requested_at"]
+    def waiting(self) -> models.Q:
+        """Those that somebody can still confirm."""
+        return super().waiting() & models.Q(expires_at__gt=timezone.now())
 
     @admin.display(description=gettext_lazy("texts"))
     def shown_texts(self, row: ErasureRequest) -> int:
@@ -101,7 +96,7 @@ class ErasureRequestAdmin(IdentifiedModelAdmin):
         """Whether somebody has to decide."""
         if row.is_over:
             return badge("", _("expired"))
-        return badge(_TONES.get(row.state, ""), row.get_state_display())
+        return super().shown_state(row)
 
     def get_urls(self) -> list[Any]:
         """The decision, and the organisation's rule."""
@@ -128,37 +123,20 @@ class ErasureRequestAdmin(IdentifiedModelAdmin):
         }
         return super().changelist_view(request, context)
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """One request: who, on which ground, which texts; to confirm or refuse."""
-        if request.method not in ("GET", "HEAD"):
-            raise PermissionDenied("A request is decided, not changed.")
-        tenant, row = self._row(request, object_id)
-        slots: dict[str, list[str]] = {}
-        for record_id, slot in row.places:
-            slots.setdefault(record_id, []).append(slot)
+    def details(self, tenant: Tenant, row: ErasureRequest) -> dict[str, Any]:
+        """On which ground, and which texts."""
+        slots = row.slots
         found = RecordIndex.objects.for_tenant(tenant).filter(pk__in=slots)
         is_mine = row.requested_by_id == tenant.user.pk
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Request to erase"),
-            "opts": self.opts,
-            "asked": row,
+        return {
             "ground": Ground(row.ground).label,
             "records": [(record, slots[str(record.pk)]) for record in found],
-            "is_mine": is_mine,
             "may_decide": row.is_open and not is_mine and tenant.may(Permission.CONTENT_ERASE),
         }
-        return TemplateResponse(request, "admin/audit/erasure_request.html", context)
 
     def decide(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Confirm, which erases, or refuse."""
-        tenant, row = self._row(request, str(pk))
+        tenant, row = self.asked(request, pk)
         confirm = request.POST.get("decision") == "confirm"
         try:
             decide_erasure(tenant, row, confirm=confirm)
@@ -179,11 +157,3 @@ class ErasureRequestAdmin(IdentifiedModelAdmin):
         except ValidationError as refusal:
             self.message_user(request, " ".join(refusal.messages), "ERROR")
         return redirect("admin:audit_erasurerequest_changelist")
-
-    def _row(self, request: HttpRequest, object_id: str) -> tuple[Tenant, ErasureRequest]:
-        tenant = required_tenant(request)
-        tenant.require(Permission.ORGANISATION_MANAGE)
-        row = self.get_object(request, object_id)
-        if not isinstance(row, ErasureRequest):
-            raise PermissionDenied("There is no such request.")
-        return tenant, row
