@@ -119,14 +119,16 @@ def main() -> int:
     tell_machine()
     with started() as servers, contextlib.ExitStack() as stack:
         theirs, missing = None, ""
+        parts = arguments.parts or list(PARTS)
         try:
-            theirs = stack.enter_context(litellm(servers.direct))
+            if not ALONE.issuperset(parts):
+                theirs = stack.enter_context(litellm(servers.direct))
         except NotInstalled as error:
             missing = str(error)
         run = Run(servers, scale, theirs, missing)
         for target in run.all:
             _warm_up(target)
-        for part in arguments.parts or PARTS:
+        for part in parts:
             began = time.monotonic()
             PARTS[part](run)
             print(f"{part}: {time.monotonic() - began:.0f} s", file=sys.stderr)
@@ -379,6 +381,8 @@ PARTS: dict[str, Callable[[Run], None]] = {
     "thousand": thousand,
     "cuts": cuts,
 }
+# These measure the product alone.
+ALONE = {"thousand", "cuts"}
 
 
 def _warm_up(target: Target) -> None:
