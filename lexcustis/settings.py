@@ -145,6 +145,10 @@ DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
     "max_size": env.int("DATABASE_POOL_MAX", default=10),
     "timeout": 10,
 }
+# The few statements that a first token waits for are planned once per connection. A pooler that
+# shares connections between transactions and knows nothing of prepared statements needs this off.
+_remembers_plans = env.bool("DATABASE_REMEMBERS_PLANS", default=True)
+DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 5 if _remembers_plans else None
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = _required("REDIS_URL", "redis://localhost:6379/0")

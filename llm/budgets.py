@@ -1,12 +1,13 @@
 """Budgets: reserved before a call, settled with its ending, and never passed by calls at once.
 
 Admission locks the accounts that a call counts against, adds what is settled and reserved, and
-enters an upper estimate. Settling turns the estimate into the real amount and locks no account.
+enters an upper estimate: a function of the database, so that the locks are held for no longer than
+that takes. Settling turns the estimate into the real amount and locks no account.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -14,7 +15,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -26,7 +27,7 @@ from llm.models import Budget, BudgetAccount, BudgetEntry, Inference
 from llm.outcomes import price_of
 from llm.providers.base import Usage, estimate_tokens
 from orgs.models import ApiKey, Membership
-from orgs.prepared_queries import PreparedQuery
+from orgs.prepared_queries import PreparedQuery, ask
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
 
@@ -63,20 +64,43 @@ def admitted(call: Call) -> Call:
     budgets = _budgets_of(call.tenant)
     if not budgets:
         return call
-    estimate = _estimate(call)
-    with transaction.atomic():
-        passed = []
-        for budget in budgets:
-            account = _locked_account(budget, call.tenant, call.at)
-            amount = _amount(budget, *estimate)
-            if _used(account) + amount > budget.limit:
-                passed.append(budget)
-            BudgetEntry.objects.create(account=account, inference_id=call.id, amount=amount)
-        blocking = next((budget for budget in passed if _blocks(budget, call)), None)
-        if blocking is not None:
-            transaction.set_rollback(True)
-            return replace(call, refusal=_refusal(blocking))
+    passed = _reserve(call, budgets)
+    blocking = next((budget for budget in passed if _blocks(budget, call)), None)
+    if blocking is not None:
+        return replace(call, refusal=_refusal(blocking))
     return replace(call, passed_budgets=tuple(budget.pk for budget in passed))
+
+
+def _reserve(call: Call, budgets: Sequence[Budget]) -> list[Budget]:
+    """Enter the estimate in every account and return the budgets that are passed.
+
+    Nothing is entered where one of them blocks the call.
+    """
+    if connection.in_atomic_block:
+        raise RuntimeError("A reservation is a transaction of its own: others wait for its end.")
+    estimate = _estimate(call)
+    ((_off, passed),) = ask(
+        _RESERVE,
+        [
+            call.tenant.organisation_id,
+            call.id,
+            [budget.pk for budget in budgets],
+            [_subject(budget, call.tenant) for budget in budgets],
+            [_period_start(budget, call.tenant, call.at) for budget in budgets],
+            [_amount(budget, *estimate) for budget in budgets],
+            [budget.limit for budget in budgets],
+            [_blocks(budget, call) for budget in budgets],
+        ],
+    )
+    return [budget for budget, is_passed in zip(budgets, passed, strict=True) if is_passed]
+
+
+# Nothing waits for this to be durable: the record of the request, without which nothing is sent,
+# is committed after it and makes it so.
+_RESERVE = """
+    SELECT set_config('synchronous_commit', 'off', true),
+           llm_reserve(%s, %s, %s, %s, %s, %s::numeric[], %s::numeric[], %s)
+"""
 
 
 _unsettled = PreparedQuery(
@@ -200,22 +224,6 @@ def _subject(budget: Budget, tenant: Tenant) -> UUID:
         assert tenant.api_key is not None
         return tenant.api_key.pk
     return tenant.organisation_id
-
-
-def _locked_account(budget: Budget, tenant: Tenant, at: datetime) -> BudgetAccount:
-    values = {
-        "budget_id": budget.pk,
-        "subject_id": _subject(budget, tenant),
-        "period_start": _period_start(budget, tenant, at),
-    }
-    accounts = BudgetAccount.objects.for_organisation(budget.organisation_id)
-    account: BudgetAccount | None = accounts.select_for_update().filter(**values).first()
-    if account is None:
-        made = BudgetAccount(organisation_id=budget.organisation_id, **values)
-        # Another process may make it at the same moment: theirs is as good.
-        BudgetAccount.unscoped.bulk_create([made], ignore_conflicts=True)
-        account = accounts.select_for_update().get(**values)
-    return account
 
 
 def _used(account: BudgetAccount) -> Decimal:

@@ -1,7 +1,7 @@
-"""Queries whose SQL is written once per process.
+"""Queries whose SQL is written once per process and planned once per connection.
 
-Django writes the SQL of a query anew whenever it is asked; for the few that stand between a
-question and its first token that takes longer than PostgreSQL takes to answer.
+Django writes the SQL of a query anew whenever it is asked, and PostgreSQL plans it anew; for the
+few that stand between a question and its first token either takes longer than the answer.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import cache, cached_property
 from typing import Any, Generic, TypeVar
 
+import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.models.sql import Query
 from django.db.models.sql.compiler import SQLCompiler
@@ -53,6 +54,22 @@ class PreparedQuery(Generic[_Model]):
         if {place for place, _ in places} - {None} != set(range(len(self._examples))):
             raise ValueError("The query does not hold each of its examples.")
         return query_set, compiler, sql, places
+
+
+def ask(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The rows of a statement on this thread's connection, which remembers its plan.
+
+    The values are bound by the server, which must be able to tell their types. Nothing is
+    remembered where the setting DATABASE_REMEMBERS_PLANS is off.
+    """
+    connection = connections[DEFAULT_DB_ALIAS]
+    connection.ensure_connection()
+    with (
+        connection.wrap_database_errors,
+        psycopg.Cursor(connection.connection) as cursor,
+    ):
+        cursor.execute(sql, values, prepare=True)
+        return cursor.fetchall()
 
 
 def insert_rows(rows: Sequence[models.Model]) -> None:
@@ -100,5 +117,5 @@ class _PreparedSQL(Query):
         compiler = copy.copy(written)
         compiler.query, compiler.using = self, using
         compiler.connection = connection or connections[using]
-        compiler.as_sql = lambda *_args, **_options: (sql, params)  # type: ignore[method-assign]
+        compiler.execute_sql = lambda *_args, **_options: [ask(sql, params)]  # type: ignore[method-assign,assignment]
         return compiler

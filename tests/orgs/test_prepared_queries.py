@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 
 from orgs.models import Membership, User
-from orgs.prepared_queries import PreparedQuery, insert_rows
+from orgs.prepared_queries import PreparedQuery, ask, insert_rows
 from tests.cast import Cast
 
 
@@ -31,22 +32,42 @@ def test_the_rows_are_those_of_the_plain_query(cast: Cast) -> None:
 
 def test_related_rows_come_along(cast: Cast, django_assert_num_queries) -> None:
     prepared = PreparedQuery(_of_organisation, UUID(int=1), "example")
-    with django_assert_num_queries(1):
-        assert all(row.user.name for row in prepared(cast.organisation.pk, "auditor"))
+    found = prepared(cast.organisation.pk, "auditor")
+    with django_assert_num_queries(0):
+        assert found
+        assert all(row.user.name for row in found)
+
+
+@pytest.mark.parametrize("threshold", [5, None])
+def test_plans_are_remembered_unless_a_pooler_shares_connections(
+    database: None, threshold: int | None
+) -> None:
+    """``threshold`` is what the setting DATABASE_REMEMBERS_PLANS turns into."""
+    mark = secrets.token_hex(8)
+    connection.ensure_connection()
+    before = connection.connection.prepare_threshold
+    connection.connection.prepare_threshold = threshold
+    for number in range(3):
+        assert ask(f"SELECT %s::integer + 1 /* {mark} */", [number]) == [(number + 1,)]
+    connection.connection.prepare_threshold = before
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        remembered = [statement for (statement,) in cursor.fetchall() if mark in statement]
+    assert len(remembered) == (0 if threshold is None else 1)
 
 
 def test_each_thread_asks_on_its_own_connection(cast: Cast) -> None:
     prepared = PreparedQuery(_of_organisation, UUID(int=1), "example")
     expected = prepared(cast.organisation.pk, "auditor")
 
-    def ask(_number: int) -> list[Membership]:
+    def found_by(_number: int) -> list[Membership]:
         try:
             return prepared(cast.organisation.pk, "auditor")
         finally:
             connections.close_all()
 
     with ThreadPoolExecutor(4) as threads:
-        assert all(found == expected for found in threads.map(ask, range(40)))
+        assert all(found == expected for found in threads.map(found_by, range(40)))
 
 
 def test_a_query_without_one_of_its_places_is_a_mistake(cast: Cast) -> None:
