@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg.pq import PipelineStatus
 
 from audit.logs import log_name
 from audit.numbering import give_number_back, take_number
@@ -35,7 +36,8 @@ __all__ = [
 
 SEAL_CHANNEL = "lexcustis_seal"
 
-Companion = Callable[[Receipt], None]
+# What is written with a record, on its way to the server. What it returns runs after that way.
+Companion = Callable[[Receipt], Callable[[], None] | None]
 
 
 class LedgerUnavailable(Exception):
@@ -52,9 +54,10 @@ def append(draft: Draft) -> Receipt:
 async def commit(draft: Draft, companion: Companion | None = None) -> Receipt:
     """Record *draft* and return after COMMIT, without a thread of its own.
 
-    *companion* runs in the same transaction and may run again after a lost connection: it changes
-    rows and nothing else. If it raises, this draft alone is rolled back and the exception reaches
-    the caller. Raises :class:`LedgerUnavailable`.
+    *companion* runs in the same transaction, on the same way to the server, and may run again
+    after a lost connection: it changes rows and nothing else, and does not ask what came of it.
+    That may what it returns, which runs when the answers are there. If either raises, this draft
+    alone is rolled back and the exception reaches the caller. Raises :class:`LedgerUnavailable`.
     """
     from audit.writer import submit, wait_async
 
@@ -128,9 +131,13 @@ def insert(records: Sequence[Prepared]) -> None:
 def in_one_trip(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """Send what the block inserts together, and wait once, at its end.
 
-    Only for statements whose results nobody reads, not even how many rows they changed. What one
-    of them is to blame for is raised at the end, as Django's own errors.
+    Only for statements whose results nobody reads before, not even how many rows they changed.
+    What one of them is to blame for is raised at the end, as Django's own errors. Inside of another
+    such block it is a part of that.
     """
     connection.ensure_connection()
+    if connection.connection.pgconn.pipeline_status == PipelineStatus.ON:
+        yield
+        return
     with connection.wrap_database_errors, connection.connection.pipeline():
         yield

@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 import atexit
 import concurrent.futures
-import contextlib
 import copy
 import os
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import structlog
@@ -31,7 +30,7 @@ from django.db import (
 )
 from django.db.utils import load_backend
 
-from audit.ledger import Companion, LedgerUnavailable, draft_record, insert
+from audit.ledger import Companion, LedgerUnavailable, draft_record, in_one_trip, insert
 from audit.models import Record
 from audit.records import Draft, Prepared, Receipt
 
@@ -151,6 +150,8 @@ def _use_own_connection() -> None:
     options.pop("pool", None)
     options.setdefault("connect_timeout", 3)
     options["application_name"] = "lexcustis-writer"
+    # The same few statements again and again: the server binds their values and remembers plans.
+    options["server_side_binding"] = True
     backend = load_backend(values["ENGINE"])
     connections[DEFAULT_DB_ALIAS] = backend.DatabaseWrapper(values, DEFAULT_DB_ALIAS)
 
@@ -187,10 +188,10 @@ def _write_together(jobs: list[_Job]) -> None:
     committing = False
     try:
         with transaction.atomic():
-            _write_plain([job for job in jobs if job.companion is None])
-            for job in jobs:
-                if job.companion is not None:
-                    _write_with_companion(job, alone=len(jobs) == 1)
+            ready = _prepared(jobs)
+            checks = _send(ready) if ready else []
+            for check in checks:
+                check()
             committing = True
     except (OperationalError, InterfaceError) as error:
         if committing:
@@ -198,12 +199,9 @@ def _write_together(jobs: list[_Job]) -> None:
         raise
 
 
-def _note_answer() -> None:
-    global _answered_at  # noqa: PLW0603 - of this process's one writer
-    _answered_at = time.monotonic()
-
-
-def _write_plain(jobs: list[_Job]) -> None:
+def _prepared(jobs: list[_Job]) -> list[tuple[Prepared, Companion | None]]:
+    """The records with their companions; whatever cannot be a record is its own job's error."""
+    ready = []
     for job in jobs:
         try:
             job.prepared = draft_record(job.draft)
@@ -211,27 +209,25 @@ def _write_plain(jobs: list[_Job]) -> None:
             raise
         except Exception as error:
             job.error = error
-    records = [job.prepared for job in jobs if job.prepared is not None]
-    if records:
-        insert(records)
-        _note_answer()
+        else:
+            ready.append((job.prepared, job.companion))
+    return ready
 
 
-def _write_with_companion(job: _Job, *, alone: bool) -> None:
-    assert job.companion is not None
-    try:
-        # Alone in its transaction a draft needs no savepoint: two trips to the server less.
-        with contextlib.nullcontext() if alone else transaction.atomic():
-            job.prepared = draft_record(job.draft)
-            insert([job.prepared])
-            job.companion(job.prepared.receipt)
-        _note_answer()
-    except (OperationalError, InterfaceError):
-        raise
-    except Exception as error:
-        if alone:
-            raise
-        job.error = error
+def _send(ready: list[tuple[Prepared, Companion | None]]) -> list[Callable[[], None]]:
+    """Send all rows on one way to the server; return what is to be asked afterwards."""
+    with in_one_trip(connection):
+        insert([prepared for prepared, _companion in ready])
+        checks = [
+            companion(prepared.receipt) for prepared, companion in ready if companion is not None
+        ]
+    _note_answer()
+    return [check for check in checks if check is not None]
+
+
+def _note_answer() -> None:
+    global _answered_at  # noqa: PLW0603 - of this process's one writer
+    _answered_at = time.monotonic()
 
 
 def _to_repeat(jobs: list[_Job], error: Exception) -> list[_Job]:

@@ -103,19 +103,26 @@ _RESERVE = """
 """
 
 
-_unsettled = PreparedQuery(
-    lambda inference_id: BudgetEntry.objects.filter(
-        inference_id=inference_id, is_settled=False
-    ).select_related("account__budget"),
-    UUID(int=1),
-)
-
-
 def settle(inference_id: UUID, outcome: Outcome) -> None:
     """Enter what the call really took, in the transaction that records its ending."""
-    for entry in _unsettled(inference_id):
-        amount = _amount(entry.account.budget, outcome.usage, outcome.cost, outcome.currency)
-        BudgetEntry.objects.filter(pk=entry.pk).update(amount=amount, is_settled=True)
+    usage = outcome.usage
+    tokens = usage.input_tokens + usage.output_tokens if usage else 0
+    with connection.cursor() as cursor:
+        cursor.execute(_SETTLE, [tokens, outcome.currency, outcome.cost, inference_id])
+
+
+_SETTLE = f"""
+    UPDATE {BudgetEntry._meta.db_table} AS entry
+    SET is_settled = true,
+        amount = CASE budget.unit
+            WHEN '{Budget.Unit.TOKENS.value}' THEN %s::numeric
+            WHEN %s::text THEN coalesce(%s::numeric, 0)
+            ELSE 0
+        END
+    FROM {BudgetAccount._meta.db_table} AS account
+    JOIN {Budget._meta.db_table} AS budget ON budget.id = account.budget_id
+    WHERE entry.inference_id = %s AND NOT entry.is_settled AND account.id = entry.account_id
+"""  # noqa: S608 - names only
 
 
 def compact() -> int:

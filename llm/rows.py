@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, connections
@@ -61,31 +63,48 @@ def end(inference_id: UUID, outcome: Outcome, receipt: Receipt) -> None:
 
     Raises :class:`AlreadyEnded`, so that the record of a second ending is rolled back.
     """
-    now = timezone.now()
+    with in_one_trip(connection):
+        check = begin_end(inference_id, outcome, receipt)
+    check()
+
+
+def begin_end(inference_id: UUID, outcome: Outcome, receipt: Receipt) -> Callable[[], None]:
+    """:func:`end` on its way to the server; what it returns is asked when the answers are there."""
     usage = outcome.usage
-    changed = Inference.unscoped.filter(  # by its own id, within its own record's transaction
-        pk=inference_id, state=State.STARTED
-    ).update(
-        state=outcome.state,
-        end_record_id=receipt.record_id,
-        error_code=outcome.error_code[:60],
-        finish_reason=outcome.finish_reason[:20],
-        response_model=writable(outcome.model),
-        input_tokens=usage.input_tokens if usage else None,
-        output_tokens=usage.output_tokens if usage else None,
-        usage_source=usage.source[:10] if usage else "",
-        cost=outcome.cost,
-        currency=outcome.currency[:3],
-        first_token_ms=outcome.first_token_ms,
-        duration_ms=outcome.duration_ms or None,
-        ended_at=now,
+    values: dict[str, Any] = {
+        "state": outcome.state.value,
+        "end_record_id": receipt.record_id,
+        "error_code": outcome.error_code[:60],
+        "finish_reason": outcome.finish_reason[:20],
+        "response_model": writable(outcome.model),
+        "input_tokens": usage.input_tokens if usage else None,
+        "output_tokens": usage.output_tokens if usage else None,
+        "usage_source": usage.source[:10] if usage else "",
+        "cost": outcome.cost,
+        "currency": outcome.currency[:3],
+        "first_token_ms": outcome.first_token_ms,
+        "duration_ms": outcome.duration_ms or None,
+        "ended_at": timezone.now(),
+    }
+    changes = ", ".join(f"{column} = %s" for column in values)
+    cursor = connection.cursor()
+    # By its own id, within its own record's transaction.
+    cursor.execute(
+        f"UPDATE {Inference._meta.db_table} SET {changes}"  # noqa: S608 - names only
+        " WHERE id = %s AND state = %s",
+        [*values.values(), inference_id, State.STARTED.value],
     )
-    if not changed:
-        raise AlreadyEnded(f"The inference {inference_id} has its ending already.")
     budgets.settle(inference_id, outcome)
-    Message.unscoped.filter(  # the answer of that same inference
-        inference_id=inference_id
-    ).update(record_id=receipt.record_id)
+    answers = Message.unscoped.filter(inference_id=inference_id)  # the one of that same inference
+    answers.update(record_id=receipt.record_id)
+
+    def check() -> None:
+        with cursor:
+            is_changed = bool(cursor.rowcount)
+        if not is_changed:
+            raise AlreadyEnded(f"The inference {inference_id} has its ending already.")
+
+    return check
 
 
 def recorded_state(inference_id: UUID) -> State:
