@@ -1,24 +1,29 @@
 """Django for the calls whose first token somebody waits for.
 
-Django runs each hook of an older middleware in a thread: a page does not mind some twenty of these
-hops, a first token does. For the few addresses that stream, the same hooks that matter to them run
-where they are: none of them does any input or output.
+Django makes a thread for each request and runs in it each hook of an older middleware, and what
+belongs to its beginning and its end: a page does not mind some twenty of these hops, a first token
+does. For the few addresses that stream, the same hooks that matter to them run where they are: none
+of them does any input or output. Whatever asks the database gives its connection back itself.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.core.handlers.asgi import ASGIHandler
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
 from django.middleware.security import SecurityMiddleware
+from django.urls import set_script_prefix
 
 from lexcustis.api_errors import ApiErrorMiddleware
 from lexcustis.request_log import RequestLogMiddleware
@@ -40,6 +45,39 @@ class QuickHandler(ASGIHandler):
     own authentication, which is the only one that these addresses know.
     """
 
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request; a client that goes away cancels whatever is done for it."""
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        with contextlib.closing(body):
+            set_script_prefix(get_script_prefix(scope))
+            request: Any
+            refusal: Any
+            request, refusal = self.create_request(scope, body)
+            if request is None:
+                await self.send_response(refusal, send)
+                return
+            await self._answer(request, receive, send)
+
+    async def _answer(self, request: HttpRequest, receive: Any, send: Any) -> None:
+        answering = asyncio.current_task()
+        assert answering is not None
+        listening = asyncio.create_task(_listen_for_the_end(receive, answering))
+        response: Any = None
+        try:
+            response = await self.run_get_response(request)
+            await self.send_response(response, send)
+        except asyncio.CancelledError:
+            if not listening.done():
+                raise
+            answering.uncancel()
+        finally:
+            listening.cancel()
+            if response is not None:
+                response.close()
+
     def load_middleware(self, is_async: bool = False) -> None:
         """Build the chain, the outermost last."""
         self._view_middleware: list[Any] = []
@@ -58,6 +96,13 @@ class QuickHandler(ASGIHandler):
         for middleware in reversed(chain):
             handle = convert_exception_to_response(middleware(handle))
         self._middleware_chain = handle
+
+
+async def _listen_for_the_end(receive: Any, answering: asyncio.Task[Any]) -> None:
+    """Cancel the answer when its client is gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    answering.cancel()
 
 
 def inline(middleware: Any) -> Callable[[Handle], Handle]:

@@ -7,6 +7,7 @@ calls the provider, feeds the answer to the user, and records how it ended.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -24,6 +25,10 @@ from llm.titles import seal_title, title_from
 from orgs.roles import Permission
 from orgs.systems import system_of_call
 from orgs.tenancy import Tenant
+
+# Calls are decided by a few threads that stay: more would only wait for each other, and to make
+# one for a single call takes as long as one of its queries.
+_DECIDING = ThreadPoolExecutor(4, thread_name_prefix="deciding")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,8 @@ async def begin(identify: Callable[[], Tenant], wish: Wish) -> Pump:
 
 async def begin_call(prepared: Callable[[], Call]) -> Pump:
     """Run a call until the first event from upstream: decide, then start the pump."""
-    pump = Pump(await sync_to_async(_holding_nothing)(prepared))
+    decide = sync_to_async(_holding_nothing, thread_sensitive=False, executor=_DECIDING)
+    pump = Pump(await decide(prepared))
     await pump.begun()
     return pump
 
