@@ -50,7 +50,7 @@ END $$;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("llm", "0007_billing_webhook")]
+    dependencies = [("llm", "0008_pictures_in_messages")]
 
     operations = [
         migrations.RunSQL(
