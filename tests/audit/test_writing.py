@@ -229,6 +229,7 @@ async def test_a_busy_writer_is_waited_for_as_long_as_the_database_answers(
     cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P1: all are in the log, far beyond the patience with a database that is silent."""
+    monkeypatch.setattr(writer, "_BATCH", 1)
     monkeypatch.setattr(writer, "PATIENCE_SECONDS", 0.6)
     monkeypatch.setattr(writer, "_GRACE_SECONDS", 0.2)
     made = await at_once(cast, 8)
