@@ -33,7 +33,7 @@ def write_bundle(folder: Path, size: int) -> str:
             batch = [
                 _record(template, number) for number in range(start, min(start + _BATCH, size))
             ]
-            frontier.extend(map(leaf_hash, batch))
+            frontier.extend([leaf_hash(record) for record in batch])
             lines.write(b"\n".join(batch) + b"\n")
     head = Head(ORIGIN, size, frontier.root)
     note = f"{head.text}\n{notes.sign(head.text, name=NAME, private_key=key)}"
