@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -20,6 +21,7 @@ from llm import billing_admin, budget_admin, call_rules_admin, provider_access, 
 from llm.admin_forms import ProviderForm, key_words
 from llm.models import Inference, ProviderSettings
 from llm.provider_trial import try_provider
+from llm.providers import registry
 from llm.providers.addresses import UnsafeAddress
 from llm.providers.registry import UnknownVendor
 from llm.regions import region_of
@@ -191,7 +193,14 @@ class ProviderSettingsAdmin(TenantModelAdmin):
         "Where prompts may go, and what you declare about each place. Switching one off stops "
         "every further call to it at once."
     )
-    list_display = ["name", "vendor", "default_model", "shown_region", "shown_key", "shown_state"]
+    list_display = [
+        "name",
+        "shown_vendor",
+        "default_model",
+        "shown_region",
+        "shown_key",
+        "shown_state",
+    ]
     list_filter = ["is_enabled"]
     search_fields = ["name", "vendor", "default_model"]
     search_help_text = _("Name, vendor or model")
@@ -217,6 +226,13 @@ class ProviderSettingsAdmin(TenantModelAdmin):
             {"fields": ["priority", "timeout_seconds", "requests_per_minute", "options"]},
         ),
     ]
+
+    @admin.display(description=_("vendor"), ordering="vendor")
+    def shown_vendor(self, row: ProviderSettings) -> str:
+        """By name; the key of one whose package is gone."""
+        with contextlib.suppress(UnknownVendor):
+            return registry.vendor(row.vendor).name
+        return row.vendor
 
     @admin.display(description=_("region"))
     def shown_region(self, row: ProviderSettings) -> str:

@@ -183,6 +183,7 @@ class TrialOut(Schema):
     was_called: bool = Field(description="False where the region policy forbids it.")
     latency_ms: int | None
     models: list[str]
+    answer: str = Field(description="The beginning of what the default model said, if asked.")
 
     @staticmethod
     def of(trial: Trial) -> dict[str, Any]:
@@ -195,6 +196,7 @@ class TrialOut(Schema):
             "was_called": found is not None,
             "latency_ms": found.health.latency_ms if found else None,
             "models": list(found.models) if found else [],
+            "answer": trial.answer,
         }
 
 
@@ -308,9 +310,10 @@ def disable(request: HttpRequest, settings_id: UUID) -> Any:
 
 @router.post("/{uuid:settings_id}/test", response=TrialOut, summary="Test")
 def test(request: HttpRequest, settings_id: UUID) -> Any:
-    """Whether it answers, with which models, and where. No prompt is sent.
+    """Whether it answers, with which models, and where; and one word from its default model.
 
-    Nothing at all goes to a region that the organisation's policy forbids.
+    The word is a call like any other, recorded and counted. A provider that is switched off is
+    asked for none, and nothing at all goes to a region that the organisation's policy forbids.
     """
     row = _row(request, settings_id, Permission.PROVIDER_MANAGE)
     return TrialOut.of(try_provider(tenant_of_call(request), row))

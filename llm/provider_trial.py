@@ -1,4 +1,7 @@
-"""Trying a provider out, on an administrator's word: whether it answers, and what it offers."""
+"""Trying a provider out, on an administrator's word: does it answer, what has it, and one word.
+
+The word is a call like any other: screened, recorded before it is sent (promise P1), and counted.
+"""
 
 from __future__ import annotations
 
@@ -7,31 +10,45 @@ from dataclasses import dataclass
 from asgiref.sync import async_to_sync
 from django.utils.translation import gettext as _
 
+from audit.ledger import Text
+from llm import chat, screened
+from llm.calls import Asked, Call, CallFailed
 from llm.models import ProviderSettings
 from llm.provider_settings import Check, adapter_of, check, region_of
 from llm.providers.addresses import UnsafeAddress
+from llm.providers.base import ChatMessage, ChatOptions
 from llm.providers.registry import UnknownVendor
 from llm.routing import region_is_allowed
+from llm.screened import PROGRAM
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
 
 _MODELS_NAMED = 6
+_QUESTION = "Answer with one word: are you there?"
+# Some models take no smaller limit.
+_MOST_TOKENS = 16
+_LONGEST_ANSWER = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of it, in words; ``found`` is None where nothing was sent."""
+    """What came of it, in words; ``found`` is None where nothing was sent.
+
+    ``answer`` is what the model said, if it was asked.
+    """
 
     passed: bool
     words: str
     region: str
     found: Check | None = None
+    answer: str = ""
 
 
 def try_provider(tenant: Tenant, row: ProviderSettings) -> Trial:
-    """Call the provider's health check and list its models. Needs ``provider:manage``.
+    """Check the provider's health, list its models, and ask the default model for one word.
 
-    No prompt is sent, and nothing at all to a region that the organisation's policy forbids (P8).
+    Needs ``provider:manage``. A provider that is switched off gets no prompt, and a region that
+    the organisation's policy forbids nothing at all (P8).
     """
     tenant.require(Permission.PROVIDER_MANAGE)
     region = region_of(row)
@@ -47,7 +64,49 @@ def try_provider(tenant: Tenant, row: ProviderSettings) -> Trial:
     if found.problem:
         words = _("No good answer: %(problem)s") % {"problem": found.problem}
         return Trial(False, words, found.region, found)
-    return Trial(True, _in_words(row, found), found.region, found)
+    words = _in_words(row, found)
+    if not row.is_enabled:
+        words += " " + _("Switched off, so the model was not asked for a word.")
+        return Trial(True, words, found.region, found)
+    try:
+        answer = async_to_sync(_one_word)(tenant, row)
+    except CallFailed as error:
+        words += " " + _("But a word from “%(model)s” failed: %(problem)s")
+        names = {"model": row.default_model, "problem": error.message}
+        return Trial(False, words % names, found.region, found)
+    words += " " + _("“%(model)s” said: %(answer)s")
+    words %= {"model": row.default_model, "answer": answer or _("nothing")}
+    return Trial(True, words, found.region, found, answer)
+
+
+async def _one_word(tenant: Tenant, row: ProviderSettings) -> str:
+    """The beginning of what the default model says. Raises :class:`CallFailed`."""
+    pump = await chat.begin_call(lambda: _call(tenant, row))
+    try:
+        ended = await pump.finished()
+    finally:
+        await pump.interrupt()  # it is over; nothing of it outlives this loop
+    assert pump.call.route is not None
+    if pump.call.route.settings_id != row.pk:
+        message = _("%(name)s answered in its place.") % {"name": pump.call.route.name}
+        raise CallFailed("provider_replaced", message, status=502)
+    return ended.outcome.text.strip()[:_LONGEST_ANSWER]
+
+
+def _call(tenant: Tenant, row: ProviderSettings) -> Call:
+    messages = (ChatMessage("user", _QUESTION),)
+    options = ChatOptions(temperature=None, max_tokens=_MOST_TOKENS)
+    asked = Asked(messages, options, row.pk, row.default_model)
+    decided = screened.decide(tenant, asked, consent=PROGRAM)
+    return Call(
+        tenant,
+        decided.asked,
+        decided.route,
+        decided.refusal,
+        interface="test",
+        content={} if decided.is_withheld else {"prompt": Text(_QUESTION)},
+        attributes=decided.attributes,
+    )
 
 
 async def _check(row: ProviderSettings) -> Check:

@@ -8,11 +8,15 @@ from django.test import Client
 from django.urls import reverse
 
 from audit.models import RecordIndex
+from llm import provider_settings
 from llm.models import ProviderSettings
 from llm.provider_settings import create
+from llm.providers import registry
 from orgs import vault
 from tests.admin_pages import signed_in
 from tests.cast import Cast
+from tests.llm.gateway import CLOSE, Gateway, answering, refusing
+from tests.llm.providers.loopback import Reply
 
 KEY = "sk-live-0123456789abcdefWXYZ"
 FIELDS = {
@@ -104,10 +108,37 @@ def test_the_test_says_what_answered_or_what_went_wrong(cast: Cast, alice: Clien
     )
     words = tried(alice, simulated)
     assert "It answers in" in words
-    assert "sim-large" in words
+    assert "sim-large” said: " in words
     add(alice)
     silent = ProviderSettings.objects.for_tenant(cast.alice).get(name=FIELDS["name"])
     assert "No good answer" in tried(alice, silent)
+
+
+def test_the_word_of_a_test_is_a_call_on_record(
+    cast: Cast, gateway: Gateway, alice: Client
+) -> None:
+    """P1."""
+    models = Reply.json({"data": [{"id": "m"}]}, headers=CLOSE)
+    server = gateway.add("Ours", models)
+    server.answer = lambda request: models if request.method == "GET" else answering("Yes here")
+    row = gateway.rows["Ours"]
+    assert "“m” said: Yes here" in tried(alice, row)
+    (call,) = gateway.attempts()
+    assert (call.state, call.provider_settings_id) == ("completed", row.pk)
+    assert gateway.record(call.pk)["body"]["lexcustis.interface"] == "test"
+    server.answer = lambda request: models if request.method == "GET" else refusing(401)
+    assert "failed" in tried(alice, row)
+    provider_settings.disable(tenant=cast.alice, settings_id=row.pk)
+    before = gateway.calls("Ours")
+    assert "was not asked for a word" in tried(alice, row)
+    assert gateway.calls("Ours") == before
+
+
+def test_the_list_names_vendors_as_people_do(alice: Client) -> None:
+    add(alice)
+    listed = alice.get(reverse("admin:llm_providersettings_changelist")).content.decode()
+    assert "openai_compatible" not in listed
+    assert registry.vendor("openai_compatible").name in listed
 
 
 def test_nothing_is_sent_to_a_region_that_the_policy_forbids(cast: Cast, alice: Client) -> None:
