@@ -28,6 +28,14 @@ GROUPS = {
     "api_key": gettext_lazy("API key"),
 }
 _SHOWN_AT_MOST = 50
+_COUNTS = (
+    "calls",
+    "completed",
+    "input_tokens",
+    "output_tokens",
+    "estimated_calls",
+    "unpriced_calls",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +130,29 @@ def usage_page(tenant: Tenant, *, since: date, until: date, group_by: str) -> Us
         if row.cost is not None:
             costs[row.currency] += row.cost
     return UsagePage(
-        [replace(row, groups={group_by: labels[row.groups[group_by]]}) for row in rows],
+        [
+            replace(row, groups={group_by: labels[row.groups[group_by]]})
+            for row in _with_priceless(rows)
+        ],
         sum(row.calls for row in rows),
         sum(row.input_tokens for row in rows),
         sum(row.output_tokens for row in rows),
         sorted(costs.items()),
         sum(row.unpriced_calls for row in rows),
     )
+
+
+def _with_priceless(rows: Iterable[usage.UsageRow]) -> list[usage.UsageRow]:
+    """Calls without a cost stand with those of their group that have one, if there are any."""
+    joined: list[usage.UsageRow] = []
+    for row in rows:
+        before = joined[-1] if joined else None
+        if before is None or before.currency or before.groups != row.groups:
+            joined.append(row)
+            continue
+        sums = {name: getattr(before, name) + getattr(row, name) for name in _COUNTS}
+        joined[-1] = replace(row, **sums)
+    return joined
 
 
 def _labels(tenant: Tenant, group_by: str, values: Iterable[str]) -> dict[str, str]:

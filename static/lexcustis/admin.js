@@ -11,6 +11,15 @@
   });
 })();
 
+// The column is longer than most windows: show where one is.
+(() => {
+  const here = document.querySelector(".side nav [aria-current=page]");
+  if (!here) return;
+  const column = here.closest("nav");
+  const hidden = here.getBoundingClientRect().bottom - column.getBoundingClientRect().bottom;
+  if (hidden > 0) column.scrollTop += hidden + column.clientHeight / 3;
+})();
+
 // A running verification: ask how far it is, and show the result when it has ended.
 (() => {
   const card = document.querySelector("[data-verification]");

@@ -159,6 +159,18 @@ def test_usage_is_shown_by_name_and_taken_along(cast: Cast, alice: Client) -> No
     assert cast.max.user.email not in theirs
 
 
+def test_calls_without_a_price_stand_with_the_others_of_their_day(
+    cast: Cast, alice: Client
+) -> None:
+    call(cast.max, cost=Decimal("0.25"), currency="USD")
+    call(cast.max, state="blocked", input_tokens=None)
+    call(cast.max, input_tokens=7)
+    text = page(alice, "admin:llm_usage", by="day")
+    assert text.count(f'<th scope="row">{timezone.localdate()}') == 1
+    assert "0.2500 USD and 1 call without a price" in text
+    assert '<td class="number">3</td>' in text
+
+
 @pytest.mark.parametrize(
     "query", [{"since": "2026-02-02", "until": "2026-01-01"}, {"since": "x"}, {"by": "password"}]
 )
