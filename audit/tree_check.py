@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from audit import notes
-from audit.hashing import EMPTY_ROOT, HASH_BYTES, Frontier
+from audit.hashing import EMPTY_ROOT, HASH_BYTES, TILE_WIDTH, Frontier
 from audit.models import Checkpoint, Log
 from audit.record_stream import Piece, RecordsMissing, pieces
 from audit.signer import SignerUnavailable, signer
@@ -57,23 +57,25 @@ class TreeCheck:
         self._log = log
         self._progress = progress
         self._frontier = Frontier()
+        self._leaves: list[bytes] = []  # not in the frontier yet: whole tiles are hashed fastest
         self._writers: dict[bytes, _Numbers] = defaultdict(_Numbers)
         self._names_writer = f',"log":"{log.origin}","v":1,"writer":["'.encode()
 
     @property
     def checked(self) -> int:
         """How many records were hashed and placed."""
-        return self._frontier.size
+        return self._frontier.size + len(self._leaves)
 
     def take(self, piece: Piece) -> None:
         """Hash and place the records of *piece*, and those before it that nobody showed."""
-        if self._frontier.size < piece.first:
+        if self.checked < piece.first:
             self._read(piece.first)
         self._take(piece)
 
     def finish(self) -> None:
         """Read what is left, and compare the tree with the signed head."""
         self._read(self.size)
+        self._place(len(self._leaves))
         for writer, numbers in self._writers.items():
             if numbers.early:
                 missing = f"{numbers.next} of writer {writer.decode(errors='replace')}"
@@ -91,26 +93,33 @@ class TreeCheck:
 
     def _read(self, end: int) -> None:
         try:
-            for piece in pieces(self._log.number, self._frontier.size, end):
+            for piece in pieces(self._log.number, self.checked, end):
                 self._take(piece)
         except RecordsMissing as error:
-            self._say(str(error), self._frontier.size)
+            self._say(str(error), self.checked)
 
     def _take(self, piece: Piece) -> None:
-        if piece.first != self._frontier.size:
+        if piece.first != self.checked:
             self._say(
-                f"The positions from {self._frontier.size} to {piece.first - 1} are missing.",
-                self._frontier.size,
+                f"The positions from {self.checked} to {piece.first - 1} are missing.",
+                self.checked,
             )
             return
         sha256 = hashlib.sha256
         leaves = [sha256(b"\0" + record).digest() for record in piece.records]
         if b"".join(leaves) != piece.hashes:
             self._blame(piece, leaves)
-        self._frontier.extend(leaves)
+        self._leaves += leaves
+        if len(self._leaves) >= 2 * TILE_WIDTH:
+            self._place(len(self._leaves) - self.checked % TILE_WIDTH)
         self._count(piece)
         if self._progress is not None:
-            self._progress(self._frontier.size, self.size)
+            self._progress(self.checked, self.size)
+
+    def _place(self, count: int) -> None:
+        """Put so many of the leaves that wait into the tree."""
+        self._frontier.extend(self._leaves[:count])
+        del self._leaves[:count]
 
     def _blame(self, piece: Piece, leaves: list[bytes]) -> None:
         stored = piece.hashes

@@ -17,6 +17,8 @@ from dossier.leaves import State
 
 # Pages hold about 16 rows; covers, charts, notes and the list of gaps need their own.
 MOST_ROWS = 640
+# Where blocks are left out anyway, a few of each sort show what the others look like.
+MOST_ROWS_ABRIDGED = 450
 LONG_BLOCK, OF_A_LONG_BLOCK = 70, 20
 _REPEATS = (50, 30, 20, 15, 12, 10, 8, 6, 5, 4, 3, 2, 1)
 _NUMBERED = re.compile(r"_(\d+)$")
@@ -38,7 +40,7 @@ def abridge(document: Document) -> list[Abridged]:
         return [Abridged(section) for section in document.sections]
     for most in _REPEATS:
         shorter = [_shortened(section, most) for section in document.sections]
-        if _rows(item.section for item in shorter) <= MOST_ROWS:
+        if _rows(item.section for item in shorter) <= MOST_ROWS_ABRIDGED:
             break
     return shorter
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import gc
 import hashlib
 import importlib.metadata
 import os
@@ -245,7 +244,7 @@ class WeasyPrintRenderer:
         ]
         page = weasyprint.HTML(string=printout.html, base_url=SCHEME, url_fetcher=fetcher)
         sheet = weasyprint.CSS(string=static_file("dossier/pdf.css").decode(), url_fetcher=fetcher)
-        with _fixed_date(printout.dated), _without_collecting():
+        with _fixed_date(printout.dated):
             pdf: bytes = page.write_pdf(
                 stylesheets=[sheet],
                 attachments=attachments,
@@ -307,22 +306,6 @@ def static_file(name: str) -> bytes:
     if path is None or ".." in Path(name).parts:
         raise FileNotFoundError(f"There is no static file {name}.")
     return Path(path).read_bytes()
-
-
-@contextlib.contextmanager
-def _without_collecting() -> Iterator[None]:
-    """Have nobody look for garbage: a fifth of the engine's time went into finding hardly any.
-
-    What is left of the paper before, in another language, goes first.
-    """
-    was_enabled = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 _date_lock = threading.Lock()
