@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 from uuid import UUID
 
@@ -49,7 +50,7 @@ async def ask(request: HttpRequest, body: ChatIn) -> Any:
         streamed=body.stream,
         consent=body.consent,
     )
-    pump = await chat.begin(caller_of_call(request).tenant, wish)
+    pump = await chat.begin(partial(caller_of_call(request).tenant, chat.ahead), wish)
     if body.stream:
         return EventStream(pump, ChatScript())
     ended = await pump.finished()

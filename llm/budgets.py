@@ -204,7 +204,7 @@ def _budgets_of(tenant: Tenant) -> list[Budget]:
     """The active budgets that a call of this tenant counts against, in the order of locking."""
     if tenant.api_key is None:
         return _of_person(tenant.organisation_id, tenant.user.pk)
-    return _of_key(tenant.organisation_id, tenant.user.pk, tenant.api_key.pk)
+    return counting_for_key(tenant.organisation_id, tenant.user.pk, tenant.api_key.pk)
 
 
 def _counting(
@@ -221,7 +221,7 @@ def _counting(
 
 
 _of_person = PreparedQuery(_counting, UUID(int=1), UUID(int=2))
-_of_key = PreparedQuery(_counting, UUID(int=1), UUID(int=2), UUID(int=3))
+counting_for_key = PreparedQuery(_counting, UUID(int=1), UUID(int=2), UUID(int=3))
 
 
 def _subject(budget: Budget, tenant: Tenant) -> UUID:

@@ -105,12 +105,12 @@ class Offer:
 
 def offered(tenant: Tenant) -> Offer:
     """All that the organisation has enabled; without any row, the instance's default."""
-    return _offer(tenant.organisation, _enabled(tenant.organisation_id), tenant)
+    return _offer(tenant.organisation, enabled(tenant.organisation_id), tenant)
 
 
 def offered_to_all(organisation: Organisation) -> Offer:
     """The same without regard to a person."""
-    return _offer(organisation, _enabled(organisation.pk), None)
+    return _offer(organisation, enabled(organisation.pk), None)
 
 
 def offered_by(tenant: Tenant, settings_id: UUID) -> Offer:
@@ -189,7 +189,7 @@ def default_configuration() -> Configuration:
 
 
 # The rules come with the rows: a first token waits for this query, and for no second one.
-_enabled = PreparedQuery(
+enabled = PreparedQuery(
     lambda organisation_id: (
         ProviderSettings.objects.for_organisation(organisation_id)
         .filter(is_enabled=True)

@@ -6,7 +6,7 @@ calls the provider, feeds the answer to the user, and records how it ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from uuid import UUID
@@ -15,13 +15,14 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 
 from audit.ledger import Text
-from llm import budgets, history, screened
+from llm import budgets, candidates, history, screened
 from llm.calls import Asked, Call, Place
 from llm.providers.base import ChatOptions
 from llm.pump import Pump
 from llm.screened import NO_CONSENT, Decided
 from llm.sieve import Consent
 from llm.titles import seal_title, title_from
+from orgs.prepared_queries import Question, reading_ahead
 from orgs.roles import Permission
 from orgs.systems import system_of_call
 from orgs.tenancy import Tenant
@@ -128,6 +129,14 @@ def _question(tenant: Tenant, wish: Wish) -> history.Question:
     return history.ask_next(tenant, wish.conversation_id, wish.message)
 
 
+def ahead(organisation_id: UUID, user_id: UUID, api_key_id: UUID) -> Sequence[Question]:
+    """What every call with a key reads, for :func:`orgs.keys.tenant_of_text`."""
+    return [
+        (candidates.enabled, (organisation_id,)),
+        (budgets.counting_for_key, (organisation_id, user_id, api_key_id)),
+    ]
+
+
 def _holding_nothing(prepared: Callable[[], Call]) -> Call:
     """Decide, and give the database connection back before anything streams.
 
@@ -135,6 +144,7 @@ def _holding_nothing(prepared: Callable[[], Call]) -> Call:
     streams, and a pool of ten would serve ten readers.
     """
     try:
-        return budgets.admitted(prepared())
+        with reading_ahead():
+            return budgets.admitted(prepared())
     finally:
         connections.close_all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any, Literal
 
 from asgiref.sync import sync_to_async
@@ -10,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema
 from pydantic import ConfigDict, Field
 
+from llm import chat
 from llm.embeddings import Wanted, embed
 from llm.events import name_screening
 from llm.openai_form import WrongRequest
@@ -96,7 +98,7 @@ async def create_embeddings(request: HttpRequest, body: EmbeddingsIn) -> Any:
         encoding,
         consent=consent_of(request),
     )
-    pump = await embed(caller_of_call(request).tenant, wanted)
+    pump = await embed(partial(caller_of_call(request).tenant, chat.ahead), wanted)
     assert wanted.made is not None
     # Half a million numbers take a while to write, in which streams go on.
     write = sync_to_async(answer_of, thread_sensitive=False)

@@ -47,8 +47,8 @@ async def create_completion(request: HttpRequest, body: CompletionIn) -> Any:
     confirmed` or `masked`; without it such a request is refused with `screening_blocked`.
     """
     given = body.model_dump(exclude_unset=True)
-    identify, consent = caller_of_call(request).tenant, consent_of(request)
-    pump = await chat.begin_call(partial(prepare, identify, given, consent))
+    identify = partial(caller_of_call(request).tenant, chat.ahead)
+    pump = await chat.begin_call(partial(prepare, identify, given, consent_of(request)))
     if body.stream:
         options = body.stream_options
         script = CompletionScript(include_usage=bool(options and options.include_usage))

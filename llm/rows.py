@@ -95,8 +95,12 @@ def begin_end(inference_id: UUID, outcome: Outcome, receipt: Receipt) -> Callabl
         [*values.values(), inference_id, State.STARTED.value],
     )
     budgets.settle(inference_id, outcome)
-    answers = Message.unscoped.filter(inference_id=inference_id)  # the one of that same inference
-    answers.update(record_id=receipt.record_id)
+    with connection.cursor() as other:
+        # The answer of that same inference.
+        other.execute(
+            f"UPDATE {Message._meta.db_table} SET record_id = %s WHERE inference_id = %s",  # noqa: S608
+            [receipt.record_id, inference_id],
+        )
 
     def check() -> None:
         with cursor:

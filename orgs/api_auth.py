@@ -12,7 +12,7 @@ from ninja.errors import AuthenticationError
 from ninja.security import APIKeyCookie, HttpBearer
 
 from orgs.auth import tenant_of_session
-from orgs.keys import tenant_of_text
+from orgs.keys import Ahead, tenant_of_text
 from orgs.tenancy import Tenant
 
 
@@ -27,9 +27,15 @@ class Caller:
     request: HttpRequest
     key: str | None = None
 
-    def tenant(self) -> Tenant:
-        """Look the tenant up. Raises :class:`AuthenticationError`; reads the database."""
-        found = tenant_of_session(self.request) if self.key is None else tenant_of_text(self.key)
+    def tenant(self, ahead: Ahead | None = None) -> Tenant:
+        """Look the tenant up. Raises :class:`AuthenticationError`; reads the database.
+
+        *ahead* is for :func:`orgs.keys.tenant_of_text`.
+        """
+        if self.key is None:
+            found = tenant_of_session(self.request)
+        else:
+            found = tenant_of_text(self.key, ahead)
         if found is None:
             raise AuthenticationError
         return found

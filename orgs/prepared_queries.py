@@ -6,8 +6,11 @@ few that stand between a question and its first token either takes longer than t
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Callable, Hashable, Sequence
+import threading
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Generic, TypeVar
 
@@ -33,27 +36,64 @@ class PreparedQuery(Generic[_Model]):
 
     def __call__(self, *values: Any) -> list[_Model]:
         """The rows for *values*, one for each example. Reads the database."""
-        query_set, compiler, sql, places = self._written
-        params = tuple(known if place is None else values[place] for place, known in places)
-        found = query_set.all()
-        found.query = found.query.chain(_PreparedSQL)
-        found.query.written = (compiler, sql, params)  # type: ignore[attr-defined]
+        ahead = getattr(_ahead, "rows", {}).pop((self, values), None)
+        rows = ask(self._written.sql, self.params(values)) if ahead is None else ahead
+        found = self._written.query_set.all()
+        found.query = found.query.chain(_Answered)
+        found.query.answer = (self._written, rows)  # type: ignore[attr-defined]
         return list(found)
 
+    def params(self, values: Sequence[Any]) -> list[Any]:
+        """What stands in the places of the SQL for *values*."""
+        return [known if place is None else values[place] for place, known in self._written.places]
+
+    @property
+    def sql(self) -> str:
+        """The statement."""
+        return self._written.sql
+
     @cached_property
-    def _written(
-        self,
-    ) -> tuple[models.QuerySet[_Model], SQLCompiler, str, list[tuple[int | None, Any]]]:
+    def _written(self) -> _Written:
         query_set = self._make(*self._examples)
         compiler: SQLCompiler = query_set.query.get_compiler(DEFAULT_DB_ALIAS)
         sql, params = compiler.as_sql()
+        converters = compiler.get_converters([column for column, *_ in compiler.select])
         places = [
             (self._examples.index(value) if value in self._examples else None, value)
             for value in params
         ]
         if {place for place, _ in places} - {None} != set(range(len(self._examples))):
             raise ValueError("The query does not hold each of its examples.")
-        return query_set, compiler, sql, places
+        return _Written(query_set, compiler, sql, places, converters)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A query as it was written once: its SQL, and how rows become objects."""
+
+    query_set: models.QuerySet[Any]
+    compiler: SQLCompiler
+    sql: str
+    places: list[tuple[int | None, Any]]
+    converters: Any
+
+
+class _Answered(Query):
+    """A query whose rows are there."""
+
+    answer: tuple[_Written, list[tuple[Any, ...]]]
+
+    def get_compiler(
+        self, using: Any = None, connection: Any = None, elide_empty: Any = True
+    ) -> Any:
+        """The compiler that wrote the SQL; it has the rows already."""
+        written, rows = self.answer
+        compiler: Any = copy.copy(written.compiler)
+        compiler.query, compiler.using = self, using
+        compiler.connection = connection or connections[using]
+        compiler.execute_sql = lambda *_args, **_options: [rows]
+        compiler.get_converters = lambda _columns: written.converters
+        return compiler
 
 
 def ask(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -62,14 +102,42 @@ def ask(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     The values are bound by the server, which must be able to tell their types. Nothing is
     remembered where the setting DATABASE_REMEMBERS_PLANS is off.
     """
+    (rows,) = ask_together((sql, values))
+    return rows
+
+
+def ask_together(*questions: tuple[str, Sequence[Any]]) -> list[list[tuple[Any, ...]]]:
+    """The rows of each of several statements, asked on one way to the server."""
     connection = connections[DEFAULT_DB_ALIAS]
     connection.ensure_connection()
-    with (
-        connection.wrap_database_errors,
-        psycopg.Cursor(connection.connection) as cursor,
-    ):
-        cursor.execute(sql, values, prepare=True)
-        return cursor.fetchall()
+    raw = connection.connection
+    with connection.wrap_database_errors, contextlib.ExitStack() as stack:
+        cursors = [stack.enter_context(psycopg.Cursor(raw)) for _ in questions]
+        with raw.pipeline() if len(questions) > 1 else contextlib.nullcontext():
+            for cursor, (sql, values) in zip(cursors, questions, strict=True):
+                cursor.execute(sql, values, prepare=True)
+        return [cursor.fetchall() for cursor in cursors]
+
+
+Question = tuple[PreparedQuery[Any], tuple[Any, ...]]
+_ahead = threading.local()
+
+
+@contextlib.contextmanager
+def reading_ahead() -> Iterator[None]:
+    """In this block, on this thread, :func:`read_ahead` does what it says; else nothing."""
+    _ahead.rows = {}
+    try:
+        yield
+    finally:
+        del _ahead.rows
+
+
+def read_ahead(*questions: Question) -> None:
+    """Ask now, on one way to the server, what will be asked: each answer is given once."""
+    if hasattr(_ahead, "rows"):
+        found = ask_together(*((query.sql, query.params(values)) for query, values in questions))
+        _ahead.rows.update(zip(questions, found, strict=True))
 
 
 def insert_rows(rows: Sequence[models.Model]) -> None:
@@ -102,20 +170,3 @@ def _insertion(model: type[models.Model]) -> tuple[list[Any], str]:
     places = ", ".join(["%s"] * len(fields))
     table = quote(model._meta.db_table)
     return fields, f"INSERT INTO {table} ({columns}) VALUES ({places})"  # noqa: S608 - names only
-
-
-class _PreparedSQL(Query):
-    """A query that answers with the SQL it was given."""
-
-    written: tuple[SQLCompiler, str, tuple[Any, ...]]
-
-    def get_compiler(
-        self, using: Any = None, connection: Any = None, elide_empty: Any = True
-    ) -> Any:
-        """The compiler that wrote the SQL, on this thread's connection."""
-        written, sql, params = self.written
-        compiler = copy.copy(written)
-        compiler.query, compiler.using = self, using
-        compiler.connection = connection or connections[using]
-        compiler.execute_sql = lambda *_args, **_options: [ask(sql, params)]  # type: ignore[method-assign,assignment]
-        return compiler

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -75,6 +76,7 @@ class BaseUrl:
         return self.origin + self.path
 
 
+@lru_cache(maxsize=1024)
 def parse_base_url(text: str) -> BaseUrl:
     """Read a base URL. Raises :class:`UnsafeAddress` for anything but a plain one."""
     if not text.isascii():
@@ -109,6 +111,11 @@ def literal_address(host: str) -> Address | None:
 
 def allowed_networks(entries: Iterable[str]) -> tuple[Network, ...]:
     """The operator's list of networks (``10.1.0.0/16``) that are allowed though not public."""
+    return _networks(tuple(entries))
+
+
+@lru_cache(maxsize=8)
+def _networks(entries: tuple[str, ...]) -> tuple[Network, ...]:
     return tuple(ip_network(entry.strip()) for entry in entries if entry.strip())
 
 

@@ -11,12 +11,14 @@ from typing import TypeVar
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.cast import PASSWORD, Cast
 
 _Value = TypeVar("_Value")
 _SERIOUS = {"moderate", "serious", "critical"}
+# Five seconds, as is usual, is not enough where two processes of tests share two cores.
+expect.set_options(timeout=15_000)
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 

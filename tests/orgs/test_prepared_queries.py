@@ -10,7 +10,13 @@ import pytest
 from django.db import connection, connections
 
 from orgs.models import Membership, User
-from orgs.prepared_queries import PreparedQuery, ask, insert_rows
+from orgs.prepared_queries import (
+    PreparedQuery,
+    ask,
+    insert_rows,
+    read_ahead,
+    reading_ahead,
+)
 from tests.cast import Cast
 
 
@@ -93,3 +99,21 @@ def test_rows_are_inserted_as_django_would_write_them(cast: Cast) -> None:
             user.created_at,
             True,
         )
+
+
+def test_what_is_read_ahead_is_given_once_and_to_nobody_later(cast: Cast) -> None:
+    prepared = PreparedQuery(_of_organisation, UUID(int=1), "example")
+    values = (cast.organisation.pk, "auditor")
+    expected = prepared(*values)
+    with reading_ahead():
+        read_ahead((prepared, values), (prepared, (UUID(int=9), "auditor")))
+        removed = Membership.objects.for_organisation(cast.organisation.pk)
+        removed.exclude(role="auditor").delete()
+        assert prepared(UUID(int=9), "auditor") == []
+        assert prepared(*values) == expected
+        assert prepared(*values) == []
+        read_ahead((prepared, values))
+    Membership.unscoped.create(
+        organisation=cast.organisation, user=expected[0].user, role=expected[0].role
+    )
+    assert len(prepared(*values)) == 1
