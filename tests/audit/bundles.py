@@ -209,7 +209,7 @@ def cut_the_front(chance: random.Random, folder: Path, forge: Forge) -> None:
     cut = chance.randrange(1, forge.end - forge.first)
     _store(folder, _lines(folder)[cut:])
     frontier = Frontier()
-    frontier.extend(leaf_hash(item) for item in forge.records[: forge.first + cut])
+    frontier.extend([leaf_hash(item) for item in forge.records[: forge.first + cut]])
     _change_frame(
         folder, first=forge.first + cut, frontier=[encoded(item) for item in frontier.hashes]
     )

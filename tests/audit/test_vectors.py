@@ -49,7 +49,7 @@ def test_proofs() -> None:
         for proof in tree.get("consistency", []):
             old, path = proof["old_size"], decoded(proof["path"])
             frontier = Frontier()
-            frontier.extend(leaf_hash(str(index).encode()) for index in range(old))
+            frontier.extend([leaf_hash(str(index).encode()) for index in range(old)])
             assert verify_consistency(
                 old_size=old,
                 new_size=size,

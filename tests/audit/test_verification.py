@@ -199,7 +199,7 @@ def test_a_slice_proves_that_nothing_is_missing_between_two_heads(
         for name in ("before", "after", "latest")
     }
     assert frontier.root == read["before"].root
-    frontier.extend(leaf_hash(line) for line in lines)
+    frontier.extend([leaf_hash(line) for line in lines])
     assert (frontier.size, frontier.root) == (read["after"].size, read["after"].root)
     assert read["latest"].size == read["after"].size + 1
 
