@@ -44,10 +44,12 @@ SPEAKERS = (
     "dossier/bundle.py",
     "dossier/charts.py",
     "dossier/law.py",
+    "dossier/lawbook.py",
     "dossier/leaves.py",
     "dossier/printing.py",
     "dossier/rendering.py",
     "dossier/seal.py",
+    "dossier/upstream_file.py",
 )
 TEMPLATES = ("templates/dossier/pdf.html", "templates/dossier/readme.txt")
 _MARKS = frozenset({"phrase", "gettext", "gettext_lazy", "_"})
@@ -181,6 +183,11 @@ def _in_data() -> Iterator[tuple[str, str]]:
             for field in fields:
                 if row.get(field):
                     yield f"dossier/facts/{file}.json", str(row[field]).replace("_", " ")
+    upstream = facts("upstream").content
+    # Names of makers and clouds are names; what else stands in their place is in our own words.
+    said = [row["name"] for row in upstream["hosts"] if row["level"] in ("own", "settings")]
+    for text in (*said, *(row["reason"] for row in upstream["not_models"])):
+        yield "dossier/facts/upstream.json", str(text)
     for sentence in (*SENTENCES, LAW_TITLE, LAW_VERSION, *REGIONS, *Role.labels):
         yield "dossier/law.py", str(sentence)
     for state in State:

@@ -263,7 +263,7 @@ def usage(material: Material) -> Section:
             "%(model)s, through %(provider)s, region %(region)s",
             model=use.model,
             provider=use.provider,
-            region=phrase(use.region) if use.region == "unknown" else use.region,
+            region=phrase(use.region),
         )
         if not use.sent:
             title = _blocked(use)
@@ -290,7 +290,7 @@ def _blocked(use: Use) -> Phrase:
         "Blocked by the organisation's rules (%(provider)s, region %(region)s): no provider was "
         "called",
         provider=use.provider,
-        region=phrase(use.region) if use.region == "unknown" else use.region,
+        region=phrase(use.region),
     )
 
 

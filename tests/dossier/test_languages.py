@@ -149,6 +149,19 @@ def test_sections_hold_no_sentence_that_only_english_can_say(path: Path) -> None
             and not re.search(r"%Y|^f'Lex Custis|^f.AI Act", text)] == []  # fmt: skip
 
 
+def test_every_module_that_makes_sentences_is_read_for_messages() -> None:
+    read = {messages.BASE / name for name in (*messages.WRITERS, *messages.SPEAKERS)}
+    makers = {"phrases.py", "messages.py", "ledger_words.py"}  # the last names its sentences
+    unread = [
+        path.relative_to(messages.BASE).as_posix()
+        for path in (messages.BASE / "dossier").rglob("*.py")
+        if "phrase(" in path.read_text(encoding="utf-8")
+        and path.name not in makers
+        and read.isdisjoint({path, *path.parents})
+    ]
+    assert unread == []
+
+
 def test_the_command_leaves_complete_catalogues_as_they_are() -> None:
     before = {
         language: messages.catalogue_path(language).read_bytes() for language in messages.TRANSLATED
