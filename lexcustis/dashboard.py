@@ -188,7 +188,8 @@ def _use(tenant: Tenant) -> Use:
 
 
 def _upstreams(recent: Any) -> list[Upstream]:
-    rows = recent.values_list("provider_name", "data_region").annotate(
+    sent = recent.exclude(state=_State.BLOCKED)
+    rows = sent.values_list("provider_name", "data_region").annotate(
         calls=Count("pk"),
         failed=Count("pk", filter=Q(state=_State.FAILED)),
         input=Sum("input_tokens"),

@@ -130,8 +130,8 @@ class InferenceAdmin(IdentifiedModelAdmin):
 
     @admin.display(description=_("region"))
     def shown_region(self, row: Inference) -> str:
-        """Where the text was processed."""
-        return region_of(row.data_region).name
+        """Where the text was processed; nothing where it went nowhere."""
+        return region_of(row.data_region).name if row.data_region else ""
 
     @admin.display(description=_("tokens in / out"))
     def shown_tokens(self, row: Inference) -> str:
@@ -144,12 +144,16 @@ class InferenceAdmin(IdentifiedModelAdmin):
     @admin.display(description=_("cost"))
     def shown_cost(self, row: Inference) -> str:
         """The estimated price."""
-        return f"{row.cost:.4f} {row.currency}" if row.cost is not None else ""
+        return f"{row.cost:.4f}\N{NO-BREAK SPACE}{row.currency}" if row.cost is not None else ""
 
     @admin.display(description=_("took"))
     def shown_duration(self, row: Inference) -> str:
         """From the request to the last token."""
-        return f"{row.duration_ms / 1000:.1f} s" if row.duration_ms is not None else ""
+        return (
+            f"{row.duration_ms / 1000:.1f}\N{NO-BREAK SPACE}s"
+            if row.duration_ms is not None
+            else ""
+        )
 
     @admin.display(description=_("request"))
     def shown_request(self, row: Inference) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from asgiref.sync import async_to_sync
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from audit.ledger import Text
@@ -90,7 +91,7 @@ async def _one_word(tenant: Tenant, row: ProviderSettings) -> str:
     if pump.call.route.settings_id != row.pk:
         message = _("%(name)s answered in its place.") % {"name": pump.call.route.name}
         raise CallFailed("provider_replaced", message, status=502)
-    return ended.outcome.text.strip()[:_LONGEST_ANSWER]
+    return Truncator(ended.outcome.text.strip()).chars(_LONGEST_ANSWER)
 
 
 def _call(tenant: Tenant, row: ProviderSettings) -> Call:
@@ -120,7 +121,7 @@ async def _check(row: ProviderSettings) -> Check:
 def _in_words(row: ProviderSettings, found: Check) -> str:
     named = ", ".join(found.models[:_MODELS_NAMED])
     more = len(found.models) - _MODELS_NAMED
-    words = _("It answers in %(latency)s ms, region %(region)s. %(count)d models: %(named)s") % {
+    words = _("It answers in %(latency)s ms, region %(region)s. Models (%(count)d): %(named)s.") % {
         "latency": found.health.latency_ms if found.health.latency_ms is not None else "?",
         "region": found.region,
         "count": len(found.models),

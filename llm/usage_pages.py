@@ -160,9 +160,10 @@ def _labels(tenant: Tenant, group_by: str, values: Iterable[str]) -> dict[str, s
         names = _names(tenant, (UUID(value) for value in values if value))
         none = _("no key: a person in the browser")
         return {value: names.get(UUID(value), value) if value else none for value in values}
+    nowhere = _("nowhere: refused")
     if group_by == "region":
-        return {value: region_of(value).name for value in values}
-    return {value: value for value in values}
+        return {value: region_of(value).name if value else nowhere for value in values}
+    return {value: value or nowhere for value in values}
 
 
 def _names(tenant: Tenant, ids: Iterable[UUID]) -> dict[UUID, str]:

@@ -104,13 +104,14 @@ def test_the_last_thirty_days_are_counted_by_day_state_and_region(cast: Cast) ->
     for days_ago in (0, 0, 3, DAYS + 2):
         call(cast.max, days_ago=days_ago)
     call(cast.max, days_ago=3, state="failed", data_region="EU")
+    call(cast.max, days_ago=3, state="blocked", data_region="US")  # it went nowhere
     call(cast.charlie, days_ago=1)
     use = collect(cast.olivia).use
     assert use is not None
-    assert (use.calls, use.states) == (4, {"completed": 3, "failed": 1})
+    assert (use.calls, use.states) == (5, {"completed": 3, "failed": 1, "blocked": 1})
     assert len(use.days) == DAYS
-    assert sum(day.total for day in use.days) == 4
-    assert sum(day.not_completed for day in use.days) == 1
+    assert sum(day.total for day in use.days) == 5
+    assert sum(day.not_completed for day in use.days) == 2
     upstreams = {
         (upstream.region.code, upstream.calls, upstream.failed) for upstream in use.upstreams
     }

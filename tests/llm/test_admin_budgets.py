@@ -169,6 +169,9 @@ def test_calls_without_a_price_stand_with_the_others_of_their_day(
     assert text.count(f'<th scope="row">{timezone.localdate()}') == 1
     assert "0.2500 USD and 1 call without a price" in text
     assert '<td class="number">3</td>' in text
+    call(cast.max, state="blocked", input_tokens=None, provider_name="", data_region="")
+    for group in ("provider", "region"):
+        assert "nowhere: refused" in page(alice, "admin:llm_usage", by=group)
 
 
 @pytest.mark.parametrize(

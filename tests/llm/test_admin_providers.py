@@ -122,7 +122,7 @@ def test_the_word_of_a_test_is_a_call_on_record(
     server = gateway.add("Ours", models)
     server.answer = lambda request: models if request.method == "GET" else answering("Yes here")
     row = gateway.rows["Ours"]
-    assert "“m” said: Yes here" in tried(alice, row)
+    assert "Models (1): m. “m” said: Yes here" in tried(alice, row)
     (call,) = gateway.attempts()
     assert (call.state, call.provider_settings_id) == ("completed", row.pk)
     assert gateway.record(call.pk)["body"]["lexcustis.interface"] == "test"
