@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from audit import notes
 from audit.checkpoints import verification_key
-from audit.hashing import Frontier, leaf_hash
+from audit.hashing import Frontier, leaf_hash, split
 from audit.ledger import Receipt, append, commit_blocking
 from audit.logs import current_log
 from audit.models import Position, Record
@@ -127,7 +127,7 @@ def test_an_insider_who_also_rewrites_hashes_and_head_is_found_by_the_signed_hea
     hashes = b"".join(bytes(row.hashes) for row in rows)
     new_hashes = hashes.replace(leaf_hash(data), leaf_hash(changed))
     frontier = Frontier()
-    frontier.extend(new_hashes[start : start + 32] for start in range(0, len(hashes), 32))
+    frontier.extend(split(new_hashes))
     index = position(cast, receipts[2])
     row = next(row for row in rows if row.first <= index < row.first + len(row.ids))
     start = row.first * 32
