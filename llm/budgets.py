@@ -25,7 +25,7 @@ from audit.ledger import Draft, append
 from llm.calls import Call, Outcome, Refused
 from llm.models import Budget, BudgetAccount, BudgetEntry, Inference
 from llm.outcomes import price_of
-from llm.providers.base import Usage, estimate_tokens
+from llm.providers.base import Usage, estimate_sent
 from orgs.models import ApiKey, Membership
 from orgs.prepared_queries import PreparedQuery, ask
 from orgs.roles import Permission
@@ -242,7 +242,7 @@ def _estimate(call: Call) -> tuple[Usage, Decimal | None, str]:
     """The most that the call is expected to take."""
     asked = call.asked
     usage = Usage(
-        sum(estimate_tokens(message.content) for message in asked.messages),
+        estimate_sent(asked.messages, asked.options),
         _answer_tokens(call),
         source="estimated",
     )

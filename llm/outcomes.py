@@ -8,7 +8,7 @@ import structlog
 
 from llm.calls import Call, Outcome, State
 from llm.prices import Price, WrongPrice, list_date, list_source, price
-from llm.providers.base import ChatStream, Usage, estimate_tokens
+from llm.providers.base import ChatStream, Usage, estimate_sent, estimate_tokens
 from llm.routing import Route
 
 logger = structlog.get_logger(__name__)
@@ -93,10 +93,9 @@ def usage_of(call: Call, state: State, stream: ChatStream, *, is_open: bool) -> 
     if not is_open and state != State.STOPPED:
         return None
     said = stream.usage or Usage(0, 0)
-    prompt = "".join(message.content for message in call.asked.messages)
     answer = stream.text + stream.reasoning + "".join(c.arguments for c in stream.tool_calls)
     return Usage(
-        input_tokens=said.input_tokens or estimate_tokens(prompt),
+        input_tokens=said.input_tokens or estimate_sent(call.asked.messages, call.asked.options),
         output_tokens=max(said.output_tokens, estimate_tokens(answer)),
         cached_input_tokens=said.cached_input_tokens,
         reasoning_tokens=max(said.reasoning_tokens, estimate_tokens(stream.reasoning)),

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import abc
 import enum
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+# What vendors count for a picture lies between some hundred and two thousand tokens.
+PICTURE_TOKENS = 1500
 
 
 class FinishReason(enum.StrEnum):
@@ -317,3 +321,13 @@ class BaseLLMProvider(abc.ABC):
 def estimate_tokens(text: str) -> int:
     """A rough token count: one for each four bytes. Only ever shown as an estimate."""
     return (len(text.encode()) + 3) // 4
+
+
+def estimate_sent(messages: Sequence[ChatMessage], options: ChatOptions) -> int:
+    """A rough token count of all that a call sends: texts, pictures, tools and the schema."""
+    sent = 0
+    for message in messages:
+        sent += estimate_tokens(message.content) + PICTURE_TOKENS * len(message.images)
+        sent += sum(estimate_tokens(call.arguments) for call in message.tool_calls)
+    forms = [*options.tools, *([options.output_schema] if options.output_schema else [])]
+    return sent + (estimate_tokens(json.dumps(forms)) if forms else 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,7 +20,8 @@ from llm import budgets, provider_settings
 from llm.calls import Asked, Call, Outcome, State
 from llm.chat import Wish, prepare
 from llm.models import Budget, BudgetAccount, BudgetEntry, Inference, ProviderSettings
-from llm.providers.base import ChatOptions, Usage
+from llm.providers.base import PICTURE_TOKENS, ChatOptions, Image, Usage
+from orgs.identifiers import uuid7
 from orgs.tenancy import PermissionRefused, Tenant
 from tests.cast import Cast
 
@@ -66,6 +68,25 @@ def test_calls_at_once_cannot_pass_a_budget(cast: Cast) -> None:
         admitted = list(pool.map(ask, range(50)))
     assert sum(admitted) == 5
     assert used(cast.alice) == [Decimal(5 * one)]
+
+
+def test_all_that_a_call_sends_is_reserved(cast: Cast) -> None:
+    """Pictures, tools and schemas cost tokens too."""
+    simulated(cast)
+    budget(cast, limit=Decimal(100_000))
+    plain = call(cast.max)
+    budgets.admitted(plain)
+    (before,) = used(cast.alice)
+    (message,) = plain.asked.messages
+    tool = {"type": "function", "function": {"name": "f", "description": "x" * 4000}}
+    asked = replace(
+        plain.asked,
+        messages=(replace(message, images=(Image(b"png", "image/png"),)),),
+        options=replace(plain.asked.options, tools=(tool,)),
+    )
+    budgets.admitted(replace(plain, id=uuid7(), asked=asked))
+    (both,) = used(cast.alice)
+    assert both - 2 * before >= PICTURE_TOKENS + 1000
 
 
 def test_what_is_settled_is_what_was_used(max_: httpx2.Client, cast: Cast) -> None:
