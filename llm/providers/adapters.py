@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from llm.providers.base import BaseLLMProvider, Health
+from llm.providers.base import BaseLLMProvider, Event, Health, Text
 from llm.providers.configuration import Configuration, region_of_host
 from llm.providers.errors import BadResponse, ProviderError
 from llm.providers.http import Upstream
@@ -77,3 +77,23 @@ def parsed(provider: str, data: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadResponse(f"{provider} sent an event that is not an object.")
     return value
+
+
+def joined(events: Iterable[Event]) -> Iterator[Event]:
+    """The same events, texts that follow each other as one: they came together anyway."""
+    texts: list[str] = []
+    try:
+        for event in events:
+            if isinstance(event, Text):
+                texts.append(event.text)
+                continue
+            if texts:
+                yield Text("".join(texts))
+                texts = []
+            yield event
+    except ProviderError:
+        if texts:
+            yield Text("".join(texts))
+        raise
+    if texts:
+        yield Text("".join(texts))

@@ -160,7 +160,7 @@ class Answer:
         self._upstream = upstream
         self._response = response
         self._deadline = deadline
-        self._items: AsyncGenerator[Any, None] | None = None
+        self._readers: list[AsyncGenerator[Any, None]] = []
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -181,21 +181,28 @@ class Answer:
             ) from error
 
     def items(self, framing: Framing[_Item]) -> AsyncGenerator[_Item, None]:
-        """The items of a stream as they come.
+        """The items of a stream as they come, one by one."""
+        return self._closed_with_this(_one_by_one(self.batches(framing)))
+
+    def batches(self, framing: Framing[_Item]) -> AsyncGenerator[list[_Item], None]:
+        """The items of a stream as they come; those that came together in one list.
 
         Waits at most the setting's timeout for each: bytes that complete no item, such as
         keep-alive comments, do not count as an answer.
         """
-        items = self._items = self._read_items(framing)
-        return items
+        return self._closed_with_this(self._read_batches(framing))
 
     async def aclose(self) -> None:
         """End the call: the connection closes unless the answer was read to its end."""
-        if self._items is not None:
-            await self._items.aclose()
+        while self._readers:
+            await self._readers.pop().aclose()  # the outer one first
         self._response.close()
 
-    async def _read_items(self, framing: Framing[_Item]) -> AsyncGenerator[_Item, None]:
+    def _closed_with_this(self, reader: AsyncGenerator[_Item, None]) -> AsyncGenerator[_Item, None]:
+        self._readers.append(reader)
+        return reader
+
+    async def _read_batches(self, framing: Framing[_Item]) -> AsyncGenerator[list[_Item], None]:
         read = 0
         last = time.monotonic()
         while True:
@@ -208,10 +215,9 @@ class Answer:
             items = framing.feed(piece)
             if items:
                 last = time.monotonic()
-            for item in items:
-                yield item
-        for item in framing.finish():
-            yield item
+                yield items
+        if rest := framing.finish():
+            yield rest
 
     async def end(self) -> None:
         """Read up to the end if it is there already, so that the connection can serve again."""
@@ -259,6 +265,12 @@ class Answer:
         with _as_provider_errors(self._upstream.provider):
             async with asyncio.timeout(max(wait, 0)):
                 return await self._response.content.readany()
+
+
+async def _one_by_one(batches: AsyncGenerator[list[_Item], None]) -> AsyncGenerator[_Item, None]:
+    async for items in batches:
+        for item in items:
+            yield item
 
 
 class _as_provider_errors:  # noqa: N801 - reads as a statement

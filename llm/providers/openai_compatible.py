@@ -9,11 +9,11 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from llm.providers.adapters import HTTPProvider, parsed
+from llm.providers.adapters import HTTPProvider, joined, parsed
 from llm.providers.base import (
     ChatMessage,
     ChatOptions,
@@ -31,7 +31,7 @@ from llm.providers.configuration import Configuration
 from llm.providers.embeddings import MAX_ANSWER_BYTES, Embeddings, Embeds, vectors_of
 from llm.providers.errors import BadResponse, Unavailable
 from llm.providers.failures import broken_off
-from llm.providers.framing import ServerSentEvents
+from llm.providers.framing import ServerSentEvent, ServerSentEvents
 from llm.providers.http import Answer
 
 DONE = "[DONE]"
@@ -101,27 +101,36 @@ class OpenAICompatibleProvider(HTTPProvider, Embeds):
         reading = Reading(self.upstream.provider)
         async with self.upstream.call("POST", path, body, headers=accept) as answer:
             reading.headers(answer.headers)
-            async for chunk in self._chunks(answer, reading):
-                for event in reading.events(chunk):
+            async for chunks in self._chunks(answer, reading):
+                for event in joined(reading.all_events(chunks)):
                     yield event
             for event in reading.end():
                 yield event
 
-    async def _chunks(self, answer: Answer, reading: Reading) -> AsyncGenerator[Any, None]:
+    async def _chunks(
+        self, answer: Answer, reading: Reading
+    ) -> AsyncGenerator[Iterable[Any], None]:
+        """The chunks that came together, each parsed when it is its turn."""
         if "application/json" in answer.headers.get("content-type", ""):
-            yield await answer.json()  # it does not stream
+            yield [await answer.json()]  # it does not stream
             reading.done = True
             return
         answer.require_media("event-stream", "octet-stream", "text/plain")
-        async for event in answer.items(ServerSentEvents()):
+        async for events in answer.batches(ServerSentEvents()):
+            yield self._parsed(events, reading)
+            if reading.done:
+                break
+        await answer.end()
+
+    def _parsed(self, events: Sequence[ServerSentEvent], reading: Reading) -> Iterator[Any]:
+        for event in events:
             if event.data == DONE:
                 reading.done = True
-                break
+                return
             chunk = parsed(self.upstream.provider, event.data)
             if event.name == "error" and "error" not in chunk:
                 chunk = {"error": chunk}
             yield chunk
-        await answer.end()
 
     def body(self, messages: Sequence[ChatMessage], options: ChatOptions) -> dict[str, Any]:
         """The request, in the server's words."""
@@ -266,6 +275,11 @@ class Reading:
         """Note what the headers say."""
         self._request_id = headers.get("x-request-id", "")[:200]
         self._location = headers.get("x-ms-region", "")[:60]
+
+    def all_events(self, chunks: Iterable[Mapping[str, Any]]) -> Iterator[Event]:
+        """The events of several chunks. Raises the error that one carries."""
+        for chunk in chunks:
+            yield from self.events(chunk)
 
     def events(self, chunk: Mapping[str, Any]) -> Iterator[Event]:
         """The events of one chunk. Raises the error that a chunk carries."""
