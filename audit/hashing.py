@@ -52,28 +52,32 @@ class Frontier:
         tiles: list[tuple[int, int, bytes]] = []
         start = 0
         while start < len(leaves):
-            end = start + TILE_WIDTH
-            if self.size % TILE_WIDTH == 0 and end <= len(leaves):
+            end = start + TILE_WIDTH - self.size % TILE_WIDTH
+            if end - start == TILE_WIDTH and end <= len(leaves):
                 root = root_of(leaves[start:end])
                 tiles.append((0, self.size // TILE_WIDTH, root))
-                self._add(root, TILE_HEIGHT, tiles)
-                start = end
+                self._add([root], TILE_HEIGHT, tiles)
             else:
-                self._add(leaves[start], 0, tiles)
-                start += 1
+                self._add(leaves[start:end], 0, tiles)
+            start = end
         return tiles
 
-    def _add(self, node: bytes, height: int, tiles: list[tuple[int, int, bytes]]) -> None:
-        """Append the root of a perfect subtree of that height."""
+    def _add(
+        self, nodes: Sequence[bytes], height: int, tiles: list[tuple[int, int, bytes]]
+    ) -> None:
+        """Append the roots of perfect subtrees of that height."""
         hashes, sha256, index = self.hashes, hashlib.sha256, self.size >> height
-        self.size += 1 << height
-        while index & 1:
-            node = sha256(b"\x01" + hashes.pop() + node).digest()
-            index >>= 1
-            height += 1
-            if height % TILE_HEIGHT == 0:
-                tiles.append((height // TILE_HEIGHT - 1, index, node))
-        hashes.append(node)
+        for appended in nodes:
+            node, above, level = appended, index, height
+            while above & 1:
+                node = sha256(b"\x01" + hashes.pop() + node).digest()
+                above >>= 1
+                level += 1
+                if level % TILE_HEIGHT == 0:
+                    tiles.append((level // TILE_HEIGHT - 1, above, node))
+            hashes.append(node)
+            index += 1
+        self.size = index << height
 
     @property
     def root(self) -> bytes:
