@@ -50,6 +50,7 @@ WORDS = {VALID: "VALID", TAMPERED: "TAMPERED", UNDECIDED: "CANNOT DECIDE"}
 RECORDS = "audit_log_period.jsonl"
 MAX_RECORD_BYTES = 16 * 1024
 _LINE_END = 0x0A
+_START = "spawn" if os.name == "nt" else "fork"  # how another process begins
 _COUNTING = 0.08  # what counting the lines of a part costs, compared with looking at them
 # Beyond so many records each is still hashed and placed, but no longer parsed, unless asked for.
 PARSE_UP_TO = 100_000
@@ -1127,11 +1128,11 @@ def _walk_in_parallel(
     try:
         with path.open("rb") as file:
             problem = _share(file, frame.tree, records, length=cuts[1])
-        outcomes = [outcome.recv() for _process, outcome in running]
+        outcomes = [outcome.recv() for _process, outcome, _begin in running]
     except EOFError:
         raise Undecided("A process ended before it had looked at its part.") from None
     finally:
-        for process, _outcome in running:
+        for process, _outcome, _begin in running:
             process.terminate()
             process.join()
     for _begin, _nodes, found, _seen in outcomes:
@@ -1150,8 +1151,8 @@ def _walk_in_parallel(
         raise problem
 
 
-def _start(path: Path, cuts: list[int], frame: Slice, records: Records) -> list[tuple[Any, Any]]:
-    """A process for each part but the first, and where it reports.
+def _start(path: Path, cuts: list[int], frame: Slice, records: Records) -> list[Any]:
+    """A process for each part but the first, where it reports, and where it tells its begin.
 
     Where a part begins in the tree is told from behind: the last one ends where the slice does, and
     each process counts its lines and tells the one before it where it begins. Whether the part
@@ -1159,8 +1160,8 @@ def _start(path: Path, cuts: list[int], frame: Slice, records: Records) -> list[
     """
     import multiprocessing  # nobody else should wait until it is read
 
-    context: Any = multiprocessing.get_context("spawn" if os.name == "nt" else "fork")
-    running: list[tuple[Any, Any]] = []
+    context: Any = multiprocessing.get_context(_START)
+    running: list[Any] = []
     end: Any = frame.end
     for mark in reversed(range(1, len(cuts) - 1)):
         begin, tell = context.Pipe(duplex=False)
@@ -1171,7 +1172,7 @@ def _start(path: Path, cuts: list[int], frame: Slice, records: Records) -> list[
         process.start()
         tell.close()
         report.close()
-        running.insert(0, (process, outcome))
+        running.insert(0, (process, outcome, begin))
         end = begin
     return running
 

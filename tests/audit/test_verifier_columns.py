@@ -166,6 +166,17 @@ def test_numbers_in_any_order_are_the_same_numbers() -> None:
         assert all(single) == (many == [None] * len(many))
 
 
+@pytest.mark.parametrize("start", ["spawn", "fork"])
+def test_processes_begin_as_each_system_lets_them(
+    start: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifier, "_START", start)
+    forge = make_forge(random.Random(7), size=3000)
+    forge.write(tmp_path)
+    status, result = run(tmp_path, "--key", forge.vkey, "--processes", 3)
+    assert (status, result.get("records")) == (0, forge.end - forge.first), result
+
+
 @pytest.mark.parametrize("processes", [1, 2, 3])
 def test_large_bundles_say_the_same_with_any_number_of_processes(
     processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
