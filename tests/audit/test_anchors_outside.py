@@ -164,12 +164,15 @@ def test_every_damaged_token_is_refused(openssl: OpensslAuthority, authority: Au
         except AnchorFailed:
             continue
         accepted.append(place)
-    # Two places bind nobody: the root that the authority sends along (the one we trust is ours),
-    # and the name of the signature's algorithm (the key decides).
+    # Three places bind nobody: the root that the authority sends along (the one we trust is ours),
+    # the number of the structure's version, and the name of the signature's algorithm (the key
+    # decides).
     root = authority.certificates[0].public_bytes(Encoding.DER)
     algorithm = bytes.fromhex("300d06092a864886f70d0101010500")
+    signer = token.index(root) + len(root)
     free = {
-        *range(token.index(root), token.index(root) + len(root)),
+        *range(token.index(root), signer),
+        token.index(bytes.fromhex("02010130"), signer) + 2,
         *range(token.rindex(algorithm), token.rindex(algorithm) + len(algorithm)),
     }
     assert [place for place in accepted if place not in free] == []
