@@ -15,7 +15,7 @@ from audit.models import Checkpoint, Log
 from audit.notes import Head
 from audit.signer import Refusal, Request, Signer, signer
 from audit.tree import consistency_proofs
-from audit.trips import ask_together
+from orgs.trips import ask_together
 
 logger = structlog.get_logger(__name__)
 

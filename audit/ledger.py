@@ -9,18 +9,16 @@ No lock is taken and no previous hash is read: the sealer gives records their pl
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from django.db import connection
-from django.db.backends.base.base import BaseDatabaseWrapper
-from psycopg.pq import PipelineStatus
 
 from audit.logs import log_name
 from audit.numbering import give_number_back, take_number
 from audit.records import Draft, Link, Prepared, Receipt, Text, prepare
 from orgs.prepared_queries import insert_rows
+from orgs.trips import in_one_trip
 
 __all__ = [
     "Draft",
@@ -105,7 +103,7 @@ def insert(records: Sequence[Prepared]) -> None:
     """Insert records with their content and their rows in the index."""
     organisations = {record.receipt.record_id: record.index.organisation_id for record in records}
     # One trip to the server for all rows: none of them waits for the answer of another.
-    with in_one_trip(connection), connection.cursor() as cursor:
+    with in_one_trip(), connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO audit_record (id, log_number, bytes) VALUES (%s, %s, %s)",
             [(record.receipt.record_id, record.log_number, record.data) for record in records],
@@ -125,19 +123,3 @@ def insert(records: Sequence[Prepared]) -> None:
         if any(record.is_awaited for record in records):
             # Notifying serialises commits, so only where a person waits for the seal.
             cursor.execute("SELECT pg_notify(%s, '')", [SEAL_CHANNEL])
-
-
-@contextlib.contextmanager
-def in_one_trip(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Send what the block inserts together, and wait once, at its end.
-
-    Only for statements whose results nobody reads before, not even how many rows they changed.
-    What one of them is to blame for is raised at the end, as Django's own errors. Inside of another
-    such block it is a part of that.
-    """
-    connection.ensure_connection()
-    if connection.connection.pgconn.pipeline_status == PipelineStatus.ON:
-        yield
-        return
-    with connection.wrap_database_errors, connection.connection.pipeline():
-        yield

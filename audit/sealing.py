@@ -27,7 +27,7 @@ from audit.hashing import TILE_WIDTH, Frontier, leaf_hash
 from audit.models import SealState
 from audit.positions import positions_of
 from audit.tree import growth_proof
-from audit.trips import Statement, ask, ask_together
+from orgs.trips import Statement, ask, ask_together
 
 logger = structlog.get_logger(__name__)
 
@@ -209,7 +209,7 @@ def _take(
         "from": state.next_xid,
         "until": found.watermark,
     }
-    rows = ask(_CANDIDATES, {**parameters, "limit": ROUND_LIMIT})
+    rows = ask(_CANDIDATES, {**parameters, "limit": ROUND_LIMIT}, binary=True)
     next_xid = found.watermark
     if len(rows) == ROUND_LIMIT:
         report.more = True
@@ -226,7 +226,7 @@ def _take_after_restore(state: SealState, *, shard: int, shards: int) -> Sequenc
     """Whatever has no position in this new cluster; a new generation of positions begins."""
     # The watermark first: what commits from now on has a later transaction.
     watermark = _value(_WATERMARK)
-    rows = ask(_WITHOUT_POSITION, {"shard": shard, "shards": shards})
+    rows = ask(_WITHOUT_POSITION, {"shard": shard, "shards": shards}, binary=True)
     cluster = _value(_CLUSTER)
     logger.warning("seal.other_cluster", before=state.cluster, now=cluster, records=len(rows))
     state.cluster, state.generation = cluster, state.generation + 1
@@ -240,7 +240,7 @@ def _whole_transactions(rows: list[_Row], parameters: dict[str, int]) -> tuple[l
     """Cut a full round before its last transaction, or extend it to that transaction's end."""
     last = rows[-1][0]
     if rows[0][0] == last:
-        rows = ask(_CANDIDATES, {**parameters, "until": last + 1, "limit": None})
+        rows = ask(_CANDIDATES, {**parameters, "until": last + 1, "limit": None}, binary=True)
         return rows, last + 1
     return [row for row in rows if row[0] != last], last
 
@@ -321,7 +321,7 @@ class _Places:
 def _heads(numbers: Iterable[int]) -> dict[int, _Head]:
     """The stored heads. Raises :class:`HeadMoved` where one contradicts its frontier."""
     heads = {}
-    for number, origin, size, root, hashes in ask(_HEADS, [list(numbers)]):
+    for number, origin, size, root, hashes in ask(_HEADS, [list(numbers)], binary=True):
         frontier = Frontier.from_bytes(size, hashes)
         if frontier.root != root:
             raise HeadMoved(f"The stored head of {origin} contradicts itself.")

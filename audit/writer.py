@@ -31,9 +31,10 @@ from django.db import (
 )
 from django.db.utils import load_backend
 
-from audit.ledger import Companion, LedgerUnavailable, draft_record, in_one_trip, insert
+from audit.ledger import Companion, LedgerUnavailable, draft_record, insert
 from audit.models import Record
 from audit.records import Draft, Prepared, Receipt
+from orgs.trips import in_one_trip
 
 logger = structlog.get_logger(__name__)
 
@@ -217,7 +218,7 @@ def _prepared(jobs: list[_Job]) -> list[tuple[Prepared, Companion | None]]:
 
 def _send(ready: list[tuple[Prepared, Companion | None]]) -> list[Callable[[], None]]:
     """Send all rows on one way to the server; return what is to be asked afterwards."""
-    with in_one_trip(connection):
+    with in_one_trip():
         insert([prepared for prepared, _companion in ready])
         checks = [
             companion(prepared.receipt) for prepared, companion in ready if companion is not None

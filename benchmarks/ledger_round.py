@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.pq import PipelineStatus
 
 from benchmarks.ledger_instance import instance, is_full, spread, tell, tell_machine
 
@@ -53,7 +54,7 @@ class Counter:
     """Counts what the sealer's statements ask of the server."""
 
     def __init__(self) -> None:
-        from audit import trips
+        from orgs import trips
 
         self.statements = self.trips = 0
         counter = self
@@ -61,10 +62,11 @@ class Counter:
         class Cursor(psycopg.Cursor[Any]):
             def execute(self, *arguments: Any, **options: Any) -> Any:
                 counter.statements += 1
+                counter.trips += self.connection.pgconn.pipeline_status == PipelineStatus.OFF
                 return super().execute(*arguments, **options)
 
         class Connection:
-            """The connection, whose pipelines are counted."""
+            """The connection, whose pipelines are counted: each is one way."""
 
             def __init__(self, real: Any) -> None:
                 self._real = real

@@ -27,9 +27,10 @@ from llm.models import Budget, BudgetAccount, BudgetEntry, Inference
 from llm.outcomes import price_of
 from llm.providers.base import Usage, estimate_sent
 from orgs.models import ApiKey, Membership
-from orgs.prepared_queries import PreparedQuery, ask
+from orgs.prepared_queries import PreparedQuery
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
+from orgs.trips import ask
 
 # What an answer may take where the caller sets no limit: enough for most, and only reserved.
 DEFAULT_ANSWER_TOKENS = 1024
@@ -257,9 +258,9 @@ def _answer_tokens(call: Call) -> int:
     return call.asked.options.max_tokens or DEFAULT_ANSWER_TOKENS
 
 
-def _amount(budget: Budget, usage: Usage | None, cost: Decimal | None, currency: str) -> Decimal:
+def _amount(budget: Budget, usage: Usage, cost: Decimal | None, currency: str) -> Decimal:
     if budget.unit == Budget.Unit.TOKENS:
-        return Decimal(usage.input_tokens + usage.output_tokens) if usage else Decimal(0)
+        return Decimal(usage.input_tokens + usage.output_tokens)
     return cost if cost is not None and currency == budget.unit else Decimal(0)
 
 

@@ -216,7 +216,7 @@ class Pump:
             # Shutting down, and it is not known whether the request was recorded before.
             outcome = outcome_of(self.call, State.INTERRUPTED, self.stream)
             ledger.commit_blocking(
-                records.ended(self.call, outcome), partial(rows.begin_end, self.call.id, outcome)
+                records.ended(self.call, outcome), partial(rows.send_end, self.call.id, outcome)
             )
             raise
 
@@ -298,7 +298,7 @@ class Pump:
     async def _record_ending(self, outcome: Outcome) -> Ended:
         """Record the ending, exactly once (promise P3), however long the ledger is away."""
         draft = records.ended(self.call, outcome)
-        companion = partial(rows.begin_end, self.call.id, outcome)
+        companion = partial(rows.send_end, self.call.id, outcome)
         try:
             for pause in RETRIES_SECONDS:
                 try:

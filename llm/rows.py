@@ -10,13 +10,14 @@ from uuid import UUID
 from django.db import connection, connections
 from django.utils import timezone
 
-from audit.ledger import Receipt, in_one_trip
+from audit.ledger import Receipt
 from llm import budgets
 from llm.calls import Call, Outcome, Place, State
 from llm.leases import expiry
 from llm.models import Conversation, Inference, Message
 from llm.records import writable
 from orgs.prepared_queries import insert_rows
+from orgs.trips import in_one_trip
 
 
 class AlreadyEnded(Exception):
@@ -25,7 +26,7 @@ class AlreadyEnded(Exception):
 
 def begin(call: Call, receipt: Receipt) -> None:
     """Note that *call* was requested, and its place in a conversation."""
-    with in_one_trip(connection):
+    with in_one_trip():
         if call.place is not None and call.attempt == 1:
             _conversation(call, call.place)
         insert_rows([_inference(call, receipt)])
@@ -63,12 +64,12 @@ def end(inference_id: UUID, outcome: Outcome, receipt: Receipt) -> None:
 
     Raises :class:`AlreadyEnded`, so that the record of a second ending is rolled back.
     """
-    with in_one_trip(connection):
-        check = begin_end(inference_id, outcome, receipt)
+    with in_one_trip():
+        check = send_end(inference_id, outcome, receipt)
     check()
 
 
-def begin_end(inference_id: UUID, outcome: Outcome, receipt: Receipt) -> Callable[[], None]:
+def send_end(inference_id: UUID, outcome: Outcome, receipt: Receipt) -> Callable[[], None]:
     """:func:`end` on its way to the server; what it returns is asked when the answers are there."""
     usage = outcome.usage
     values: dict[str, Any] = {

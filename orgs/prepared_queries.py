@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Generic, TypeVar
 
-import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.models.sql import Query
 from django.db.models.sql.compiler import SQLCompiler
+
+from orgs.trips import ask, ask_together
 
 _Model = TypeVar("_Model", bound=models.Model)
 
@@ -94,29 +95,6 @@ class _Answered(Query):
         compiler.execute_sql = lambda *_args, **_options: [rows]
         compiler.get_converters = lambda _columns: written.converters
         return compiler
-
-
-def ask(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """The rows of a statement on this thread's connection, which remembers its plan.
-
-    The values are bound by the server, which must be able to tell their types. Nothing is
-    remembered where the setting DATABASE_REMEMBERS_PLANS is off.
-    """
-    (rows,) = ask_together((sql, values))
-    return rows
-
-
-def ask_together(*questions: tuple[str, Sequence[Any]]) -> list[list[tuple[Any, ...]]]:
-    """The rows of each of several statements, asked on one way to the server."""
-    connection = connections[DEFAULT_DB_ALIAS]
-    connection.ensure_connection()
-    raw = connection.connection
-    with connection.wrap_database_errors, contextlib.ExitStack() as stack:
-        cursors = [stack.enter_context(psycopg.Cursor(raw)) for _ in questions]
-        with raw.pipeline() if len(questions) > 1 else contextlib.nullcontext():
-            for cursor, (sql, values) in zip(cursors, questions, strict=True):
-                cursor.execute(sql, values, prepare=True)
-        return [cursor.fetchall() for cursor in cursors]
 
 
 Question = tuple[PreparedQuery[Any], tuple[Any, ...]]

@@ -41,7 +41,7 @@ def test_a_round_of_many_logs_sends_as_many_statements_as_of_one(
 
     others = [make_cast() for _ in range(4)]
     seal()
-    monkeypatch.setattr("audit.trips.Cursor", Counted)
+    monkeypatch.setattr("orgs.trips.Cursor", Counted)
     counts = []
     for casts in ([cast], [cast, *others]):
         for one in casts:

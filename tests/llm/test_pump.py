@@ -277,7 +277,7 @@ async def test_p3_a_second_ending_is_rolled_back(cast: Cast) -> None:
     again = Outcome(State.FAILED, error_code="late")
     with pytest.raises(rows.AlreadyEnded):
         await ledger.commit(
-            records.ended(pump.call, again), partial(rows.begin_end, pump.call.id, again)
+            records.ended(pump.call, again), partial(rows.send_end, pump.call.id, again)
         )
     assert len(await records_of(pump.call)) == 2
     assert (await row_of(pump.call)).state == State.COMPLETED

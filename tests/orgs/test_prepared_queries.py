@@ -12,11 +12,11 @@ from django.db import connection, connections
 from orgs.models import Membership, User
 from orgs.prepared_queries import (
     PreparedQuery,
-    ask,
     insert_rows,
     read_ahead,
     reading_ahead,
 )
+from orgs.trips import ask
 from tests.cast import Cast
 
 

@@ -1,0 +1,60 @@
+"""Statements that share one way to the server: what a call and a round of sealing save time with.
+
+Sent one by one each statement waits for the server's answer; sent together they wait once. The
+server plans each of them once per connection and remembers it, unless the setting
+DATABASE_REMEMBERS_PLANS is off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from django.db import connection
+from psycopg import Cursor
+from psycopg.pq import PipelineStatus
+
+Statement = tuple[str, Sequence[Any] | Mapping[str, Any]]
+Rows = list[tuple[Any, ...]]
+
+
+def ask_together(*statements: Statement, binary: bool = False) -> list[Rows]:
+    """Run statements in order on this thread's connection: the rows of each, where it has any.
+
+    They are one transaction, the open one if there is one: the first error ends it, and is
+    Django's own. Each sees what was committed when it began, also while it waited behind the
+    others. The server must be able to tell the types of the values. *binary*: rows travel in
+    PostgreSQL's own form, so that a kilobyte of record is a kilobyte and not two of digits.
+    """
+    connection.ensure_connection()
+    link = connection.connection
+    with connection.wrap_database_errors:
+        cursors = [Cursor(link) for _statement in statements]
+        with link.pipeline() if len(statements) > 1 else contextlib.nullcontext():
+            for cursor, (query, parameters) in zip(cursors, statements, strict=True):
+                cursor.execute(query, parameters, prepare=True, binary=binary)
+        return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+
+
+def ask(
+    query: str, parameters: Sequence[Any] | Mapping[str, Any] = (), *, binary: bool = False
+) -> Rows:
+    """One statement's rows."""
+    return ask_together((query, parameters), binary=binary)[0]
+
+
+@contextlib.contextmanager
+def in_one_trip() -> Iterator[None]:
+    """Send what the block inserts together, and wait once, at its end.
+
+    Only for statements whose results nobody reads before, not even how many rows they changed.
+    What one of them is to blame for is raised at the end, as Django's own errors. Inside of another
+    such block it is a part of that.
+    """
+    connection.ensure_connection()
+    if connection.connection.pgconn.pipeline_status == PipelineStatus.ON:
+        yield
+        return
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
