@@ -7,17 +7,16 @@ import contextlib
 import hashlib
 import struct
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit.notes import InvalidNote, split_note, verify
 from audit.proofs import verify_consistency
+from tests.answering import Handler, answering
 
 _CONFIG = """
 [req]
@@ -65,38 +64,20 @@ Exchange = Callable[[str, bytes], tuple[int, str, bytes]]
 def http_server(answer: Exchange, *, pause_seconds: float = 0) -> Iterator[str]:
     """Serve POSTs: *answer* maps path and body to status, media type and body."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            status, media, data = answer(self.path, body)
-            self.send_response(status)
-            self.send_header("Content-Type", media)
-            self.send_header("Content-Length", str(len(data)))
-            if 300 <= status < 400:
-                self.send_header("Location", "/elsewhere")
-            self.end_headers()
-            for start in range(0, len(data), 64) if pause_seconds else ():
-                with contextlib.suppress(OSError):
-                    self.wfile.write(data[start : start + 64])
+    class Outsider(Handler):
+        def respond(self) -> None:
+            status, media, data = answer(self.path, self.body())
+            elsewhere = {"location": "/elsewhere"} if 300 <= status < 400 else {}
+            self.begin(status, data, content_type=media, **elsewhere)
+            step = 64 if pause_seconds else max(1, len(data))
+            with contextlib.suppress(OSError):
+                for start in range(0, len(data), step):
+                    self.wfile.write(data[start : start + step])
                     self.wfile.flush()
-                time.sleep(pause_seconds)
-            if not pause_seconds:
-                with contextlib.suppress(OSError):
-                    self.wfile.write(data)
+                    time.sleep(pause_seconds)
 
-        def log_message(self, *_words: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with answering(Outsider) as url:
+        yield url
 
 
 def _openssl(*arguments: str, data: bytes = b"") -> bytes:

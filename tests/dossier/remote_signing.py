@@ -6,9 +6,7 @@ import base64
 import contextlib
 import json
 import secrets
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from cryptography import x509
@@ -17,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import Encoding
+
+from tests.answering import Handler, answering
 
 TOKEN, PIN, CREDENTIAL = "token of the service", "4711", "seal-1"
 _SHA256, _SHA256_WITH_RSA = "2.16.840.1.101.3.4.2.1", "1.2.840.113549.1.1.11"
@@ -81,34 +81,19 @@ class SigningService:
 def at_work(service: SigningService) -> Iterator[str]:
     """The service on loopback: its address."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+    class Service(Handler):
+        def respond(self) -> None:
+            body = json.loads(self.body())
+            headers = {"content_type": "application/json"}
             status, said = 200, {}
             try:
                 if service.redirect_to:
+                    headers["location"] = service.redirect_to + self.path
                     raise Refused(307)
                 said = service.answer(self.path, self.headers.get("Authorization", ""), body)
             except Refused as refused:
                 status, said = refused.args[0], {"error": "invalid_request"}
-            data = json.dumps(said).encode()
-            self.send_response(status)
-            if status == 307:
-                self.send_header("Location", service.redirect_to + self.path)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+            self.answer(status, json.dumps(said).encode(), **headers)
 
-        def log_message(self, *_words: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with answering(Service) as url:
+        yield url

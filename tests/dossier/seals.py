@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import subprocess
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pikepdf
@@ -25,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tests.answering import Handler, answering
 from tests.audit.outsiders import OpensslAuthority, http_server
 
 PASSPHRASE = "correct horse"
@@ -157,30 +156,15 @@ def authority(folder: Path) -> Iterator[SealAuthority]:
     """The authority at work: time stamps by POST, its revocation list by GET."""
     made: list[SealAuthority] = []
 
-    class Lists(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = made[0].revocation_list()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/pkix-crl")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    class Lists(Handler):
+        def respond(self) -> None:
+            self.answer(200, made[0].revocation_list(), content_type="application/pkix-crl")
 
-        def log_message(self, *_words: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Lists)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        made.append(SealAuthority(folder, list_url=f"http://127.0.0.1:{server.server_port}/crl"))
+    with answering(Lists) as lists:
+        made.append(SealAuthority(folder, list_url=f"{lists}/crl"))
         with http_server(made[0].stamps.answer) as url:
             made[0].url = url
             yield made[0]
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 # -- In the eyes of others' programs ---------------------------------------------------------------

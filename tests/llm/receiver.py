@@ -8,15 +8,16 @@ product is imported here.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
-import threading
 import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
+
+from tests.answering import Handler, answering
 
 TOLERANCE_SECONDS = 300
 
@@ -58,25 +59,16 @@ class Receiver:
     def __enter__(self) -> Receiver:
         receiver = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
+        class Hook(Handler):
+            def respond(self) -> None:
                 values = {name.lower(): value for name, value in self.headers.items()}
-                receiver.arrived.append((values, body))
+                receiver.arrived.append((values, self.body()))
                 time.sleep(receiver.pause)
                 left = receiver.statuses
-                self.send_response(left.pop(0) if len(left) > 1 else left[0])
-                for name, value in receiver.headers.items():
-                    self.send_header(name, value)
-                self.send_header("content-length", "0")
-                self.end_headers()
+                self.answer(left.pop(0) if len(left) > 1 else left[0], **receiver.headers)
 
-            def log_message(self, *values: Any) -> None:
-                """Nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
+        self._serving = contextlib.ExitStack()
+        self._address = self._serving.enter_context(answering(Hook))
         return self
 
     def __exit__(
@@ -85,13 +77,11 @@ class Receiver:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(10)
+        self._serving.close()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/hooks/usage"
+        return f"{self._address}/hooks/usage"
 
     def messages(self, secret: str) -> dict[str, dict[str, Any]]:
         """What arrived, checked, each message once: doubles have the same id."""
