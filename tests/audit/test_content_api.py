@@ -6,17 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 import httpx2
-import pytest
 from django.utils import timezone
 
 from audit.content_models import ErasureRequest, Retention
 from audit.ledger import Receipt, commit_blocking
 from audit.models import Content
 from orgs.keys import create_key
-from orgs.members import add_member
-from orgs.models import User
-from orgs.roles import Permission, Role
-from orgs.tenancy import Tenant, tenant_of
+from orgs.roles import Permission
+from orgs.tenancy import Tenant
 from tests.audit.test_keeping import an_old_draft
 from tests.audit.test_sealing import seal
 from tests.audit.test_writing import a_draft
@@ -24,18 +21,6 @@ from tests.cast import Cast
 from tests.live import signed_in, with_key
 
 PATH = "/api/v1/content"
-
-
-@pytest.fixture
-def otto(cast: Cast) -> Tenant:
-    """A second compliance officer."""
-    user = User.objects.create_user(f"otto-{cast.organisation.slug}@example.org", name="Otto")
-    return tenant_of(add_member(cast.organisation, user, Role.COMPLIANCE_OFFICER))
-
-
-@pytest.fixture
-def receipt(cast: Cast) -> Receipt:
-    return commit_blocking(a_draft(cast, "my secret"))
 
 
 def body(receipt: Receipt) -> dict[str, Any]:

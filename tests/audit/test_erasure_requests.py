@@ -47,18 +47,6 @@ from tests.audit.test_writing import a_draft
 from tests.cast import Cast
 
 
-@pytest.fixture
-def otto(cast: Cast) -> Tenant:
-    """A second compliance officer."""
-    user = User.objects.create_user(f"otto-{cast.organisation.slug}@example.org", name="Otto")
-    return tenant_of(add_member(cast.organisation, user, Role.COMPLIANCE_OFFICER))
-
-
-@pytest.fixture
-def receipt(cast: Cast) -> Receipt:
-    return commit_blocking(a_draft(cast, "my secret"))
-
-
 def place(receipt: Receipt) -> list[tuple[Any, str]]:
     return [(receipt.record_id, "prompt")]
 
