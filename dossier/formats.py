@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from jsonschema import Draft202012Validator, validators
 
 SCHEMAS = Path(__file__).parent / "schemas"
 _LEAF = {"value", "state", "origin", "reason", "as_of", "evidence", "declared_by", "law"}
-# Numbers, moments, identifiers and hashes look alike to a schema.
-_LIKENESS = str.maketrans("123456789abcdef", "000000000000000")
+# Numbers, moments, identifiers and hashes of one length look alike to a schema; words do not.
+_DIGITS = str.maketrans("123456789", "000000000")
+_HEXADECIMAL = re.compile(r"[0-9a-f]{8,}|(?<=-)[0-9a-f]{4}(?=-)")
 _on_one_line = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
 
@@ -67,7 +69,8 @@ def _each_sort_once() -> Any:
     follow_reference = Draft202012Validator.VALIDATORS["$ref"]
 
     def is_new(place: str, instance: Any) -> bool:
-        likeness = _on_one_line(instance).translate(_LIKENESS)
+        text = _HEXADECIMAL.sub(lambda found: "0" * len(found[0]), _on_one_line(instance))
+        likeness = text.translate(_DIGITS)
         count = len(seen)
         seen.add((place, likeness))
         return len(seen) > count
