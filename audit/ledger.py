@@ -64,9 +64,9 @@ async def commit(draft: Draft, companion: Companion | None = None) -> Receipt:
 
 def commit_blocking(draft: Draft, companion: Companion | None = None) -> Receipt:
     """:func:`commit` for synchronous code. Not while holding locks the companion needs."""
-    from audit.writer import submit, wait
+    from audit.writer import wait, write
 
-    return wait(submit(draft, companion))
+    return wait(write(draft, companion))
 
 
 def wait_until_sealed(receipt: Receipt, *, timeout: float = 5.0) -> bool:

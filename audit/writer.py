@@ -1,8 +1,8 @@
-"""The writer of this process: one thread, one connection, everything that waits in one transaction.
+"""The writer of this process: one connection, everything that waits in one transaction.
 
-A draft that finds the writer idle is written at once; drafts that arrive while it is busy share
-the next COMMIT. The thread starts with the first draft, is made anew after a fork, and ends with
-the process.
+A draft that finds the writer idle is written at once, by the thread that brings it if that can
+wait; drafts that arrive while it is busy share the next COMMIT. The writer's own thread starts with
+the first draft, is made anew after a fork, and ends with the process.
 """
 
 from __future__ import annotations
@@ -16,19 +16,21 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 import structlog
 from django.db import (
     DEFAULT_DB_ALIAS,
     Error,
+    IntegrityError,
     InterfaceError,
     OperationalError,
     connection,
     connections,
     transaction,
 )
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import load_backend
 
 from audit.ledger import Companion, LedgerUnavailable, draft_record, insert
@@ -59,17 +61,25 @@ class _Job:
     future: _Future = field(default_factory=concurrent.futures.Future)
     since: float = field(default_factory=time.monotonic)
     prepared: Prepared | None = None
+    # As it went out on connections that were lost on the way: one of them may have arrived.
+    lost: list[Prepared] = field(default_factory=list)
     error: BaseException | None = None
-
-
-class _CommitLost(Exception):
-    """The connection went away while the transaction was being committed."""
 
 
 def submit(draft: Draft, companion: Companion | None) -> _Future:
     """Hand a draft to this process's writer."""
     job = _Job(draft, companion)
     _writer().put(job)
+    return job.future
+
+
+def write(draft: Draft, companion: Companion | None) -> _Future:
+    """Write a draft here and now where the writer is idle; else :func:`submit` it.
+
+    To hand it to another thread and wait for that one takes longer than to write it.
+    """
+    job = _Job(draft, companion)
+    _writer().write(job)
     return job.future
 
 
@@ -107,15 +117,28 @@ def _waits() -> Iterator[float]:
 
 
 class _Writer:
-    """The thread and its queue."""
+    """The connection, the queue of those who wait for it, and the thread that serves them."""
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._turn = threading.Lock()  # whoever has it uses the connection
+        self._is_waiting = False  # the thread, for its turn
+        self._connection = _own_connection()
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
 
     def put(self, job: _Job) -> None:
         self._jobs.put(job)
+
+    def write(self, job: _Job) -> None:
+        """Write *job* and what waits, if it is nobody's turn; else it waits as well."""
+        if self._is_waiting or _in_event_loop() or not self._turn.acquire(blocking=False):
+            self.put(job)
+            return
+        try:
+            self._write([job])
+        finally:
+            self._turn.release()
 
     def stop(self) -> None:
         """Write what waits, close the connection, end the thread."""
@@ -123,29 +146,50 @@ class _Writer:
         self._thread.join(PATIENCE_SECONDS)
 
     def _run(self) -> None:
-        _use_own_connection()
         while (first := self._jobs.get()) is not None:
-            batch, ended = self._take(first)
-            _write(batch)
-            if ended:
-                break
-        connection.close()
+            self._is_waiting = True
+            with self._turn:
+                self._is_waiting = False
+                self._write([first])
+        with self._turn:
+            self._connection.close()
 
-    def _take(self, first: _Job) -> tuple[list[_Job], bool]:
-        batch = [first]
+    def _write(self, batch: list[_Job]) -> None:
+        """Write a batch, filled up with what waits."""
         while len(batch) < _BATCH:
             try:
                 job = self._jobs.get_nowait()
             except queue.Empty:
-                return batch, False
+                break
             if job is None:
-                return batch, True
+                self._jobs.put(None)  # for the thread
+                break
             batch.append(job)
-        return batch, False
+        with _through(self._connection):
+            _finish([job for job in batch if job.future.set_running_or_notify_cancel()])
 
 
-def _use_own_connection() -> None:
-    """Give this thread a connection outside the pool, which requests may have used up."""
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _through(wrapper: BaseDatabaseWrapper) -> Iterator[None]:
+    """Let this thread's default connection be another one."""
+    before = connections[DEFAULT_DB_ALIAS]
+    connections[DEFAULT_DB_ALIAS] = wrapper
+    try:
+        yield
+    finally:
+        connections[DEFAULT_DB_ALIAS] = before
+
+
+def _own_connection() -> BaseDatabaseWrapper:
+    """A connection outside the pool, which requests may have used up, for whoever has the turn."""
     values = copy.deepcopy(connections[DEFAULT_DB_ALIAS].settings_dict)
     values["CONN_MAX_AGE"] = None
     options = values.setdefault("OPTIONS", {})
@@ -154,20 +198,19 @@ def _use_own_connection() -> None:
     options["application_name"] = "lexcustis-writer"
     # The same few statements again and again: the server binds their values and remembers plans.
     options["server_side_binding"] = True
-    backend = load_backend(values["ENGINE"])
-    connections[DEFAULT_DB_ALIAS] = backend.DatabaseWrapper(values, DEFAULT_DB_ALIAS)
-
-
-def _write(batch: list[_Job]) -> None:
-    """Write the jobs that still wait, and answer each."""
-    _finish([job for job in batch if job.future.set_running_or_notify_cancel()])
+    wrapper: BaseDatabaseWrapper = load_backend(values["ENGINE"]).DatabaseWrapper(
+        values, DEFAULT_DB_ALIAS
+    )
+    wrapper.inc_thread_sharing()
+    return wrapper
 
 
 def _finish(jobs: list[_Job]) -> None:
+    """Write the jobs, and answer each."""
     while jobs:
         try:
             _write_together(jobs)
-        except (OperationalError, InterfaceError, _CommitLost) as error:
+        except (OperationalError, InterfaceError) as error:
             connection.close()
             jobs = _to_repeat(jobs, error)
             time.sleep(_RETRY_PAUSE_SECONDS)
@@ -177,28 +220,35 @@ def _finish(jobs: list[_Job]) -> None:
                 for job in jobs:
                     _finish([job])
                 return
-            jobs[0].error = error
+            # What was lost on its way may have arrived after all, later than it was looked for.
+            if not (isinstance(error, IntegrityError) and _has_arrived(jobs[0])):
+                jobs[0].error = error
         for job in jobs:
             _answer(job)
         return
 
 
 def _write_together(jobs: list[_Job]) -> None:
-    """Write all jobs in one transaction; raises what one of them is to blame for."""
+    """Write all jobs in one transaction; raises what one of them is to blame for.
+
+    COMMIT goes to the server with the rows, unless somebody asks first what came of those.
+    """
     for job in jobs:
         job.prepared = job.error = None
-    committing = False
-    try:
-        with transaction.atomic():
-            ready = _prepared(jobs)
-            checks = _send(ready) if ready else []
-            for check in checks:
-                check()
-            committing = True
-    except (OperationalError, InterfaceError) as error:
-        if committing:
-            raise _CommitLost from error
-        raise
+    with in_one_trip() as answers, transaction.atomic():
+        ready = _prepared(jobs)
+        if not ready:
+            return
+        insert([prepared for prepared, _companion in ready])
+        checks = [
+            companion(prepared.receipt) for prepared, companion in ready if companion is not None
+        ]
+        asked = [check for check in checks if check is not None]
+        if asked:
+            answers()
+        for check in asked:
+            check()
+    _note_answer()
 
 
 def _prepared(jobs: list[_Job]) -> list[tuple[Prepared, Companion | None]]:
@@ -216,17 +266,6 @@ def _prepared(jobs: list[_Job]) -> list[tuple[Prepared, Companion | None]]:
     return ready
 
 
-def _send(ready: list[tuple[Prepared, Companion | None]]) -> list[Callable[[], None]]:
-    """Send all rows on one way to the server; return what is to be asked afterwards."""
-    with in_one_trip():
-        insert([prepared for prepared, _companion in ready])
-        checks = [
-            companion(prepared.receipt) for prepared, companion in ready if companion is not None
-        ]
-    _note_answer()
-    return [check for check in checks if check is not None]
-
-
 def _note_answer() -> None:
     global _answered_at  # noqa: PLW0603 - of this process's one writer
     _answered_at = time.monotonic()
@@ -234,14 +273,15 @@ def _note_answer() -> None:
 
 def _to_repeat(jobs: list[_Job], error: Exception) -> list[_Job]:
     """After a lost connection: answer what was committed after all and what waited too long."""
-    commit_lost = isinstance(error, _CommitLost)
-    committed = _committed(jobs) if commit_lost else frozenset[object]()
     waiting = []
     for job in jobs:
-        if job.prepared is not None and job.prepared.receipt.record_id in committed:
+        if job.prepared is not None:
+            job.lost.append(job.prepared)
+            # One record, however often it is sent: the first that arrives shuts the others out.
+            job.draft = replace(job.draft, id=job.prepared.receipt.record_id)
+        if _has_arrived(job):
             _answer(job)
-        # What was lost on its way into COMMIT may still arrive: never write it a second time.
-        elif not commit_lost and time.monotonic() < _patient_until(job.since):
+        elif time.monotonic() < _patient_until(job.since):
             waiting.append(job)
         else:
             logger.error("ledger.unavailable", kind=job.draft.kind.value, error=repr(error))
@@ -250,13 +290,18 @@ def _to_repeat(jobs: list[_Job], error: Exception) -> list[_Job]:
     return waiting
 
 
-def _committed(jobs: list[_Job]) -> frozenset[object]:
-    """Which of the jobs' records are in the database, as far as it can be asked."""
-    ids = [job.prepared.receipt.record_id for job in jobs if job.prepared is not None]
+def _has_arrived(job: _Job) -> bool:
+    """Whether the record is in the database as it once went out, as far as that can be asked."""
+    ids = [prepared.receipt.record_id for prepared in job.lost]
     try:
-        return frozenset(Record.objects.filter(pk__in=ids).values_list("pk", flat=True))
+        stored = {bytes(record.bytes) for record in Record.objects.filter(pk__in=ids)}
     except Error:
-        return frozenset()
+        return False
+    for prepared in job.lost:
+        if prepared.data in stored:
+            job.prepared = prepared
+            return True
+    return False
 
 
 def _answer(job: _Job) -> None:

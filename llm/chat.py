@@ -6,6 +6,7 @@ calls the provider, feeds the answer to the user, and records how it ended.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -14,11 +15,11 @@ from uuid import UUID
 from asgiref.sync import sync_to_async
 from django.db import connections
 
-from audit.ledger import Text
+from audit.ledger import Receipt, Text
 from llm import budgets, candidates, history, screened
 from llm.calls import Asked, Call, Place
 from llm.providers.base import ChatOptions
-from llm.pump import Pump
+from llm.pump import Pump, record_request
 from llm.screened import NO_CONSENT, Decided
 from llm.sieve import Consent
 from llm.titles import seal_title, title_from
@@ -65,10 +66,22 @@ async def begin(identify: Callable[[], Tenant], wish: Wish) -> Pump:
 
 async def begin_call(prepared: Callable[[], Call]) -> Pump:
     """Run a call until the first event from upstream: decide, then start the pump."""
-    decide = sync_to_async(_holding_nothing, thread_sensitive=False, executor=_DECIDING)
-    pump = Pump(await decide(prepared))
+    decide = sync_to_async(_decided, thread_sensitive=False, executor=_DECIDING)
+    deciding = asyncio.ensure_future(decide(prepared))
+    try:
+        call, requested = await asyncio.shield(deciding)
+    except asyncio.CancelledError:
+        deciding.add_done_callback(_stop)
+        raise
+    pump = Pump(call, requested)
     await pump.begun()
     return pump
+
+
+def _stop(deciding: asyncio.Future[tuple[Call, Receipt]]) -> None:
+    """Nobody waits any more for what was decided: record that it ended so, if it was recorded."""
+    if not deciding.cancelled() and deciding.exception() is None:
+        Pump(*deciding.result()).stop()
 
 
 def prepare(identify: Callable[[], Tenant], wish: Wish) -> Call:
@@ -137,14 +150,15 @@ def ahead(organisation_id: UUID, user_id: UUID, api_key_id: UUID) -> Sequence[Qu
     ]
 
 
-def _holding_nothing(prepared: Callable[[], Call]) -> Call:
-    """Decide, and give the database connection back before anything streams.
+def _decided(prepared: Callable[[], Call]) -> tuple[Call, Receipt]:
+    """Decide, and record the request while this thread is at it. Raises :class:`CallFailed`.
 
-    The connection belongs to the request's thread: kept, it would be held as long as the answer
-    streams, and a pool of ten would serve ten readers.
+    The database connection is given back before: it belongs to the thread, whose next call may be
+    long in coming.
     """
     try:
         with reading_ahead():
-            return budgets.admitted(prepared())
+            call = budgets.admitted(prepared())
     finally:
         connections.close_all()
+    return call, record_request(call)

@@ -15,7 +15,7 @@ import structlog
 from asgiref.sync import sync_to_async
 
 from audit import ledger
-from audit.ledger import LedgerUnavailable, Receipt
+from audit.ledger import Companion, Draft, LedgerUnavailable, Receipt
 from llm import attempts, records, rows, switches
 from llm.attempts import Attempts
 from llm.calls import Call, CallFailed, Ended, Outcome, Refused, State
@@ -55,13 +55,14 @@ async def interrupt_all(*, seconds: float) -> None:
 class Pump:
     """One question under way. Make it inside a running event loop: it starts at once.
 
-    ``call`` is the attempt that runs, or the last one; each has records of its own.
+    ``call`` is the attempt that runs, or the last one; each has records of its own. *requested* is
+    that of its request, where it is recorded already (see :func:`record_request`).
     """
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, requested: Receipt | None = None) -> None:
         self.call = call
         self.channel = Channel()
-        self.requested: Receipt | None = None
+        self.requested = requested
         self.stream: ChatStream | None = None
         self.ended: Ended | None = None
         self._silence: Silence | None = None
@@ -146,11 +147,14 @@ class Pump:
             following: Call | None = self.call
             while following is not None:
                 self._begin(following)
-                self.requested = await self._record_request()
+                if self.requested is None:
+                    self.requested = await self._record_request()
                 with held(self.call.id):
                     outcome = await self._call_provider()
                     self.ended = await self._record_ending(outcome)
                 following = await self._following(outcome)
+                if following is not None:
+                    self.requested = None
         except (LedgerUnavailable, rows.AlreadyEnded) as error:
             failure = _failed(self.call, error, self.requested)
         except Exception as error:
@@ -209,9 +213,8 @@ class Pump:
 
     async def _record_request(self) -> Receipt:
         """Nothing leaves before this returns (promise P1)."""
-        draft, companion = records.requested(self.call), partial(rows.begin, self.call)
         try:
-            return await ledger.commit(draft, companion)
+            return await ledger.commit(*_request(self.call))
         except asyncio.CancelledError:
             # Shutting down, and it is not known whether the request was recorded before.
             outcome = outcome_of(self.call, State.INTERRUPTED, self.stream)
@@ -333,6 +336,18 @@ def _uncancel() -> None:
     task = asyncio.current_task()
     if task is not None:
         task.uncancel()
+
+
+def record_request(call: Call) -> Receipt:
+    """Record that *call* was requested, before its pump is made. Raises :class:`CallFailed`."""
+    try:
+        return ledger.commit_blocking(*_request(call))
+    except LedgerUnavailable as error:
+        raise _failed(call, error, None) from error
+
+
+def _request(call: Call) -> tuple[Draft, Companion]:
+    return records.requested(call), partial(rows.begin, call)
 
 
 def _failed(call: Call, error: Exception | None, requested: Receipt | None) -> CallFailed:

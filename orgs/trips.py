@@ -8,12 +8,12 @@ DATABASE_REMEMBERS_PLANS is off.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import connection
 from psycopg import Cursor
-from psycopg.pq import PipelineStatus
+from psycopg.pq import ExecStatus, PipelineStatus
 
 Statement = tuple[str, Sequence[Any] | Mapping[str, Any]]
 Rows = list[tuple[Any, ...]]
@@ -34,7 +34,12 @@ def ask_together(*statements: Statement, binary: bool = False) -> list[Rows]:
         with link.pipeline() if len(statements) > 1 else contextlib.nullcontext():
             for cursor, (query, parameters) in zip(cursors, statements, strict=True):
                 cursor.execute(query, parameters, prepare=True, binary=binary)
-        return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+        # (psycopg's description, which would tell as well, describes every column.)
+        return [cursor.fetchall() if _has_rows(cursor) else [] for cursor in cursors]
+
+
+def _has_rows(cursor: Cursor[Any]) -> bool:
+    return cursor.pgresult is not None and cursor.pgresult.status == ExecStatus.TUPLES_OK
 
 
 def ask(
@@ -45,16 +50,23 @@ def ask(
 
 
 @contextlib.contextmanager
-def in_one_trip() -> Iterator[None]:
+def in_one_trip() -> Iterator[Callable[[], None]]:
     """Send what the block inserts together, and wait once, at its end.
 
-    Only for statements whose results nobody reads before, not even how many rows they changed.
-    What one of them is to blame for is raised at the end, as Django's own errors. Inside of another
-    such block it is a part of that.
+    Only for statements whose results nobody reads before, not even how many rows they changed,
+    unless the block calls what it is given, which waits for all answers so far. What a statement
+    is to blame for is raised at the end, as Django's own errors. Inside of another such block it is
+    a part of that.
     """
     connection.ensure_connection()
-    if connection.connection.pgconn.pipeline_status == PipelineStatus.ON:
-        yield
+    link = connection.connection
+    if link.pgconn.pipeline_status == PipelineStatus.ON:
+        yield lambda: None
         return
-    with connection.wrap_database_errors, connection.connection.pipeline():
-        yield
+
+    def wait() -> None:
+        with connection.wrap_database_errors:
+            pipeline.sync()
+
+    with connection.wrap_database_errors, link.pipeline() as pipeline:
+        yield wait

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from audit import writer
 from audit.canonical import NotCanonical
@@ -200,6 +201,56 @@ def test_a_lost_connection_is_replaced(cast: Cast) -> None:
         )
     commit_blocking(a_draft(cast))
     assert_no_holes(cast)
+
+
+class _Lost:
+    """The writer's connection, lost once: at COMMIT, which arrives before, later or never."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, arrives: str) -> None:
+        self.arrives = arrives
+        self.wrapper = writer._writer()._connection
+        self._commit = self.wrapper._commit
+        self._patch = monkeypatch
+        monkeypatch.setattr(self.wrapper, "_commit", self._lose)
+
+    def _lose(self) -> None:
+        self._patch.setattr(self.wrapper, "_commit", self._commit)
+        link = self.wrapper.connection
+        if self.arrives == "before":
+            self._commit()
+        if self.arrives == "later":
+            # The transaction stands open on the server, and nobody here has it any more.
+            self.wrapper.connection = None
+            threading.Timer(0.5, link.commit).start()
+        else:
+            link.close()
+        raise OperationalError("the connection is closed")
+
+
+@pytest.mark.parametrize("arrives", ["before", "later", "never"])
+def test_what_was_lost_with_its_commit_is_written_once(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch, arrives: str
+) -> None:
+    """P1: nobody is told that it was not recorded while it is, nor the other way round."""
+    stop_writer()
+    _Lost(monkeypatch, arrives)
+    receipt = commit_blocking(a_draft(cast, "once"))
+    assert records_of_calls(cast) == {receipt.record_id}
+    assert leaf_hash(record_bytes(cast.organisation.pk, receipt.record_id)) == receipt.leaf_hash
+    assert_no_holes(cast)
+    assert read_content(cast.organisation.pk, receipt.record_id, "prompt") == b"once"
+
+
+def test_whoever_can_wait_writes_without_another_thread(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit_blocking(a_draft(cast))
+    monkeypatch.setattr(writer._Writer, "put", None)
+    commit_blocking(a_draft(cast))
+
+
+async def test_a_thread_with_an_event_loop_hands_its_draft_over(cast: Cast) -> None:
+    commit_blocking(a_draft(cast))
 
 
 def test_a_stopped_writer_starts_again(cast: Cast) -> None:

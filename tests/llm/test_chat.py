@@ -273,11 +273,11 @@ def test_p1_without_the_ledger_the_call_is_refused(
 ) -> None:
     from audit import ledger
 
-    async def away(*_: Any) -> None:
+    def away(*_: Any) -> None:
         raise LedgerUnavailable("away")
 
     simulated(cast)
-    monkeypatch.setattr(ledger, "commit", away)
+    monkeypatch.setattr(ledger, "commit_blocking", away)
     response = max_.post("/api/v1/chat", json={"message": "Hello"})
     assert response.status_code == 503
     assert response.json()["error"]["code"] == "ledger_unavailable"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from audit import ledger
 from audit.ledger import LedgerUnavailable, Text
 from audit.models import RecordIndex
 from audit.reading import read_contents
+from llm import chat
 from llm import pump as pump_module
 from llm.calls import Asked, Call, CallFailed, Outcome, Refused, State
 from llm.models import Inference
@@ -77,6 +79,46 @@ async def test_p1_the_request_is_committed_before_the_provider_hears_of_it(cast:
     assert committed == [0, 1]
     requested, completed = await records_of(pump.call)
     assert (requested.kind, completed.kind) == ("inference.requested", "inference.completed")
+
+
+async def test_p1_also_where_deciding_and_recording_are_one_visit(cast: Cast) -> None:
+    provider = Scripted()
+    committed: list[int] = []
+    real = ledger.commit_blocking
+
+    def watched(*arguments: Any) -> Any:
+        committed.append(len(provider.calls))
+        return real(*arguments)
+
+    with mock.patch.object(ledger, "commit_blocking", watched):
+        pump = await chat.begin_call(lambda: call_of(cast, provider))
+        await pump.finished()
+    assert committed == [0]
+    assert [row.kind for row in await records_of(pump.call)] == [
+        "inference.requested",
+        "inference.completed",
+    ]
+
+
+async def test_p3_whoever_leaves_while_it_is_decided_leaves_an_ending(cast: Cast) -> None:
+    provider, leaving = Scripted(), threading.Event()
+    call = call_of(cast, provider)
+
+    def prepared() -> Call:
+        leaving.wait(10)
+        return call
+
+    beginning = asyncio.create_task(chat.begin_call(prepared))
+    await asyncio.sleep(0.1)
+    beginning.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await beginning
+    leaving.set()
+    until = time.monotonic() + 10
+    while len(await records_of(call)) < 2 and time.monotonic() < until:
+        await asyncio.sleep(0.05)
+    assert (await row_of(call)).state == State.STOPPED
+    assert provider.calls == []
 
 
 async def test_p1_nothing_is_sent_when_the_ledger_is_away(cast: Cast) -> None:
