@@ -25,11 +25,14 @@ def unrecorded() -> Any:
     from audit import ledger
     from orgs.identifiers import uuid7
 
-    async def commit(draft: ledger.Draft, companion: Any = None) -> ledger.Receipt:
+    def commit_blocking(draft: ledger.Draft, companion: Any = None) -> ledger.Receipt:
         hashed = hashlib.sha256(b"nothing").digest()
         return ledger.Receipt(draft.id or uuid7(), "benchmark", hashed, timezone.now())
 
-    ledger.commit = commit
+    async def commit(draft: ledger.Draft, companion: Any = None) -> ledger.Receipt:
+        return commit_blocking(draft)
+
+    ledger.commit, ledger.commit_blocking = commit, commit_blocking
     return application
 
 
