@@ -21,7 +21,6 @@ from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.middleware.locale import LocaleMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.urls import set_script_prefix
 
@@ -88,7 +87,6 @@ class QuickHandler(ASGIHandler):
             RequestLogMiddleware,
             ApiErrorMiddleware,
             _with_session,
-            inline(LocaleMiddleware),
             inline(AuthenticationMiddleware),
         )
         get_response: Any = self._get_response_async  # type: ignore[attr-defined]

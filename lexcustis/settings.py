@@ -91,7 +91,6 @@ MIDDLEWARE = [
     "lexcustis.api_errors.ApiErrorMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -279,7 +278,10 @@ X_FRAME_OPTIONS = "DENY"
 
 # -- Language and time --------------------------------------------------------------------------
 
+# Pages are in English for everybody: a browser's language would translate what Django says and
+# leave what we say. Dossiers, which are in four languages, choose theirs themselves.
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = ["lexcustis.formats"]
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "Français"), ("it", "Italiano")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"

@@ -9,6 +9,7 @@ from typing import Any
 from django import template
 from django.templatetags.static import static
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
@@ -82,5 +83,5 @@ def ago(value: datetime) -> str:
 
 @register.filter
 def short_day(value: date) -> str:
-    """Day and month in figures."""
-    return value.strftime("%d.%m.")
+    """Day and month, such as “3 Oct”."""
+    return date_format(value, "j M")

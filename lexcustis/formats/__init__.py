@@ -1,0 +1,1 @@
+"""How dates are written where nothing else is said."""
