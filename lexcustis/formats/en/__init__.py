@@ -1,0 +1,1 @@
+"""What English dates look like."""
