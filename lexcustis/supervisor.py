@@ -207,6 +207,8 @@ def environment_of_run() -> dict[str, str]:
     environment.setdefault("PORT", "8000")
     environment.setdefault("MODEL", "")
     environment["HOST"] = HOST
+    if "CSRF_TRUSTED_ORIGINS" not in environment:  # links in mails and for auditors lead here
+        environment.setdefault("PUBLIC_URL", f"http://{HOST}:{environment['PORT']}")
     environment["PYTHONUNBUFFERED"] = "1"
     return environment
 

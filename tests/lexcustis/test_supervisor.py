@@ -24,6 +24,7 @@ from urllib.parse import urlencode
 import pytest
 
 from lexcustis.demo_accounts import DEMO_ACCOUNTS, DEMO_PASSWORD
+from lexcustis.supervisor import environment_of_run
 from tests.running import ROOT, Running, environment_of, free_port, new_home
 
 pytestmark = [
@@ -160,6 +161,13 @@ def test_a_port_in_use_is_told_in_one_line(starts: Callable[..., Running]) -> No
     line = running.wait_for("Port")
     assert "make run PORT=" in line
     assert len(running.lines) == 1
+
+
+def test_links_for_people_outside_lead_to_where_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "8321")
+    assert environment_of_run()["PUBLIC_URL"] == "http://127.0.0.1:8321"
+    monkeypatch.setenv("PUBLIC_URL", "https://ai.example.org")
+    assert environment_of_run()["PUBLIC_URL"] == "https://ai.example.org"
 
 
 @pytest.mark.parametrize("port", ["0", "web", "70000", "-1"])
