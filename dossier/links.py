@@ -58,7 +58,9 @@ def create_link(
         raise ValidationError({"dossier": _("There is no such dossier.")})
     now = timezone.now()
     expires_at = expires_at or now + USUAL
-    if not now < expires_at <= now + LONGEST + timedelta(days=1):
+    if expires_at <= now:
+        raise ValidationError({"expires_at": _("This moment is over.")})
+    if expires_at > now + LONGEST + timedelta(days=1):
         raise ValidationError(
             {"expires_at": _("A link is valid for at most %(days)s days.") % {"days": LONGEST.days}}
         )

@@ -32,6 +32,7 @@ from orgs.tenancy import Tenant
 
 logger = structlog.get_logger(__name__)
 
+FIRST_DAY = date(2000, 1, 1)
 LONGEST_PERIOD = timedelta(days=366)
 _RINGS_PER_TICK = 50
 
@@ -57,7 +58,7 @@ def request_dossier(
     or was cancelled gets it in the languages of the new request.
 
     One that failed or was cancelled is put back to work. Raises ``ValidationError`` for a period
-    that lies in the future, runs backwards or is longer than a year.
+    that lies in the future, runs backwards, is longer than a year or has a mistyped year.
     """
     tenant.require(Permission.DOSSIER_REQUEST)
     _check_period(first, last, today(timezone.now(), tenant.organisation.time_zone))
@@ -94,6 +95,8 @@ def asked_days(period: str | None, first: date | None, last: date | None) -> tup
 def _check_period(first: date, last: date, now: date) -> None:
     if last < first:
         raise ValidationError({"period_end": _("The last day lies before the first.")})
+    if first < FIRST_DAY:
+        raise ValidationError({"period_start": _("This day lies before any log.")})
     if last > now:
         raise ValidationError({"period_end": _("The last day lies in the future.")})
     if last - first > LONGEST_PERIOD:

@@ -250,6 +250,12 @@ def test_the_admin_says_what_is_missing(cast: Cast) -> None:
     assert AuditorLink.objects.for_tenant(cast.olivia).count() == 0
 
 
+def test_a_moment_that_is_over_is_called_so(cast: Cast, dossier) -> None:
+    before = timezone.now() - timedelta(hours=1)
+    with pytest.raises(ValidationError, match="This moment is over"):
+        create_link(cast.olivia, name="KPMG", dossier=dossier, expires_at=before)
+
+
 def test_addresses_are_those_of_the_public(cast, dossier, settings) -> None:
     settings.PUBLIC_URL = "https://evidence.example.org"
     _, address = create_link(cast.olivia, name="KPMG", dossier=dossier)
