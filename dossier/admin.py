@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 from django.contrib import admin
@@ -11,7 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import path
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext
@@ -21,7 +22,7 @@ from django.views.decorators.http import require_GET, require_POST
 from dossier import downloads, fact_admin, link_admin, system_admin, upstream_admin
 from dossier.admin_forms import DeclarationForm, DossierForm, ScheduleForm
 from dossier.catalogue import CATALOGUE
-from dossier.declarations import declare, name_of_subject
+from dossier.declarations import declarations_at, declare, name_of_subject
 from dossier.languages import Language
 from dossier.models import Declaration, Dossier, DossierSchedule, Kind
 from dossier.overview import overview
@@ -123,6 +124,9 @@ class DossierAdmin(TenantModelAdmin):
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
     ) -> HttpResponse:
         """On to the dossier's own page, which shows how far it is."""
+        if obj.is_published:
+            one = _("There is one dossier for each kind and period: this one, as it was made.")
+            self.message_user(request, one)
         return redirect("admin:dossier_dossier_change", obj.pk)
 
     # -- Columns ---------------------------------------------------------------------------------
@@ -292,7 +296,7 @@ class DeclarationAdmin(TenantModelAdmin):
         "shown_label",
         "shown_subject",
         "value",
-        "declared_name",
+        "shown_name",
         "declared_at",
         "expires_at",
     ]
@@ -319,7 +323,7 @@ class DeclarationAdmin(TenantModelAdmin):
             "shown_label",
             "shown_subject",
             "value",
-            "declared_name",
+            "shown_name",
             "declared_role",
             "declared_at",
             "expires_at",
@@ -386,11 +390,28 @@ class DeclarationAdmin(TenantModelAdmin):
             subject=values["subject"],
         )
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """What counts now, so that a year later it can be read again and confirmed."""
+        asked = super().get_changeform_initial_data(request)
+        tenant, key = required_tenant(request), str(asked["key"])
+        made = declarations_at(tenant.organisation_id, timezone.now())
+        current = made.find(key, str(asked.get("subject", "")))
+        return {**asked, "value": current.value} if current else asked
+
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """Back to what else there is to declare."""
-        return redirect("admin:dossier_overview")
+        """Back to its row among what else there is to declare."""
+        label = CATALOGUE[obj.key].label
+        self.message_user(request, _("“%(label)s” is declared.") % {"label": label})
+        return redirect(
+            f"{reverse('admin:dossier_overview')}#{quote(obj.key + obj.subject, safe='')}"
+        )
+
+    @admin.display(description=_("by"))
+    def shown_name(self, row: Declaration) -> str:
+        """Who made the statement, as they were called then."""
+        return row.declared_name
 
 
 def _time_left(row: Dossier) -> str:

@@ -94,7 +94,7 @@ def _check_form(item: Item, value: str) -> None:
     try:
         if item.form == "date":
             date.fromisoformat(value)
-        elif item.form == "number" and not Decimal(value) >= 0:
+        elif item.form == "number" and not 0 <= Decimal(value) < Decimal("Infinity"):
             raise ValueError(value)
     except (ValueError, InvalidOperation):
         message = (

@@ -88,12 +88,13 @@ def _providers(tenant: Tenant) -> list[str]:
     """As they stand in the log; configured ones too, so that they can be declared beforehand."""
     called = Inference.objects.for_tenant(tenant).order_by().values_list("provider_name")
     configured = ProviderSettings.objects.for_tenant(tenant).order_by().values_list("vendor")
-    return sorted({name for (name,) in [*called.distinct(), *configured.distinct()]})
+    return sorted({name for (name,) in [*called.distinct(), *configured.distinct()] if name})
 
 
 def _models(tenant: Tenant) -> list[str]:
+    """As they stand in the log; a call that was refused before a model was chosen names none."""
     rows = Inference.objects.for_tenant(tenant).order_by().values_list("requested_model")
-    return sorted({name for (name,) in rows.distinct()})
+    return sorted({name for (name,) in rows.exclude(requested_model="").distinct()})
 
 
 def _chapters(

@@ -60,8 +60,10 @@ class DomainForm(_ModelForm):
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]
         if self.refusal is not None:
+            # What is said of a field that nobody sees stands above the form.
+            seen = {field.name for field in self.visible_fields()}
             for field, messages in _by_field(self.refusal).items():
-                self.add_error(field if field in self.fields else None, messages)
+                self.add_error(field if field in seen else None, messages)
 
 
 class DomainModelAdmin(_ModelAdmin):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from datetime import UTC, date, datetime
 
@@ -210,11 +211,18 @@ def test_the_officer_asks_in_the_admin_with_the_last_month_filled_in(cast: Cast)
     assert shown.headers["Refresh"] == "3"
 
 
-def test_a_wrong_period_is_said_on_the_form(cast: Cast) -> None:
-    form = {"kind": "art10", "period_start": "2026-10-31", "period_end": "2026-10-01"}
+@pytest.mark.parametrize(
+    ("first", "last", "said"),
+    [
+        ("2026-10-31", "2026-10-01", "last day lies before the first"),
+        ("0001-01-01", "0001-01-02", "This day lies before any log"),
+    ],
+)
+def test_a_wrong_period_is_said_on_the_form(cast: Cast, first: str, last: str, said: str) -> None:
+    form = {"kind": "art10", "period_start": first, "period_end": last, "language": "en"}
     page = browser(cast.olivia).post("/admin/dossier/dossier/add/", form)
     assert page.status_code == 200
-    assert "last day lies before the first" in page.content.decode()
+    assert said in page.content.decode()
 
 
 def test_statements_are_made_one_by_one_from_the_overview(cast: Cast) -> None:
@@ -233,6 +241,39 @@ def test_statements_are_made_one_by_one_from_the_overview(cast: Cast) -> None:
     assert answer.status_code == 302
     assert "DPA version 3.1" in client.get("/admin/dossier/declaration/overview/").content.decode()
     assert browser(cast.audrey).get(address).status_code == 403
+
+
+def test_who_declares_comes_back_to_the_row_and_finds_it_filled_in_next_year(cast: Cast) -> None:
+    client = browser(cast.olivia)
+    page = client.get("/admin/dossier/declaration/overview/").content.decode()
+    address = re.search(r'href="([^"]*key=system\.users[^"]*)"', page)[1].replace("&amp;", "&")
+    subject = str(cast.olivia.organisation.default_system_id)
+    form = {"key": "system.users", "subject": subject, "value": "About 120 employees."}
+    answer = client.post(address, form, follow=True)
+    row = answer.redirect_chain[-1][0].partition("#")[2]
+    text = answer.content.decode()
+    assert f'id="{row}"' in text
+    assert "“Users” is declared." in text
+    assert "About 120 employees.</textarea>" in client.get(address).content.decode()
+
+
+def test_a_call_without_a_model_makes_no_statement_about_nothing(cast: Cast) -> None:
+    call(cast.max, timezone.now(), state="blocked", model="")
+    page = browser(cast.olivia).get("/admin/dossier/declaration/overview/").content.decode()
+    assert "Annex XII" not in page
+
+
+def test_what_is_wrong_with_a_field_that_nobody_sees_is_said_above_the_form(cast: Cast) -> None:
+    address = "/admin/dossier/declaration/add/?key=modification.compute_flop"
+    form = {"key": "modification.compute_flop", "subject": "", "value": "0"}
+    page = browser(cast.olivia).post(address, form).content.decode()
+    assert "Name the provider or model as it stands in the log." in page
+
+
+@pytest.mark.parametrize("value", ["-1", "many", "Infinity", "NaN"])
+def test_a_number_is_a_number(cast: Cast, value: str) -> None:
+    with pytest.raises(ValidationError, match="Write a number"):
+        declare(cast.olivia, key="modification.compute_flop", subject="m", value=value)
 
 
 def test_a_schedule_is_set_up_changed_and_removed_in_the_admin(cast: Cast) -> None:
