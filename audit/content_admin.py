@@ -28,7 +28,7 @@ from audit.erasure import place_hold, release_hold
 from audit.models import RecordIndex
 from audit.reading import ContentGone
 from orgs.admin_lists import badge, time_column
-from orgs.models import ApiKey, Membership
+from orgs.models import ApiKey, Membership, User
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
 from orgs.tenant_admin import DomainForm, TenantModelAdmin, required_tenant, tenant_of_request
@@ -131,16 +131,32 @@ class HoldAdmin(TenantModelAdmin):
     list_display = [
         "name",
         "shown_actor",
+        "since",
+        "until",
         time_column("placed_at", gettext_lazy("placed")),
         "shown_state",
     ]
     sortable_by = ()
     actions = None
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """What is asked of a new hold, and what is known of one."""
+        if obj is None:
+            return self.fields
+        return ("name", "shown_actor", "since", "until", "placed_at", "released_at")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """A hold is never changed."""
+        return self.get_fields(request, obj) if obj else ()
+
     @admin.display(description=gettext_lazy("covers"))
     def shown_actor(self, row: Hold) -> str:
-        """Whose texts are held."""
-        return row.actor_id or _("everybody")
+        """Whose texts are held, by the name they have now; there are few holds."""
+        if not row.actor_id:
+            return _("everybody")
+        people = User.objects.filter(pk=row.actor_id).values_list("name", flat=True)
+        keys = ApiKey.objects.for_organisation(row.organisation_id).filter(pk=row.actor_id)
+        return people.first() or keys.values_list("name", flat=True).first() or row.actor_id
 
     @admin.display(description=gettext_lazy("state"))
     def shown_state(self, row: Hold) -> str:

@@ -151,6 +151,10 @@ def place_hold(
     tenant.require(Permission.CONTENT_ERASE)
     if since is not None and until is not None and since >= until:
         raise ValidationError({"until": _("A hold ends after it begins.")})
+    for name_of_end, end in (("since", since), ("until", until)):
+        # PostgreSQL keeps moments that Python cannot read again: one would close the whole list.
+        if end is not None and not 1900 <= end.year < 9000:
+            raise ValidationError({name_of_end: _("The year is mistyped.")})
     hold = Hold(
         organisation_id=tenant.organisation_id,
         name=name,

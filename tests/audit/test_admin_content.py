@@ -184,6 +184,24 @@ def test_expired_and_missing_texts_are_told_apart(cast: Cast) -> None:
     assert "no record says" not in text
 
 
+def test_a_hold_names_whom_it_covers_and_refuses_a_mistyped_year(cast: Cast) -> None:
+    olivia = signed_in(cast.olivia.user)
+    add, shown = reverse("admin:audit_hold_add"), reverse("admin:audit_hold_changelist")
+    form = {"name": "File 8", "actor_id": str(cast.max.user.pk), "since": "2026-11-01T00:00"}
+    for year in ("0001", "9999"):
+        refused = olivia.post(add, {**form, "since": f"{year}-01-01T00:00"})
+        assert "The year is mistyped." in refused.content.decode()
+    assert olivia.post(add, form).status_code == 302
+    olivia.post(add, {"name": "File 9"})
+    text = olivia.get(shown).content.decode()
+    assert cast.max.user.name in text
+    assert "everybody" in text
+    assert "2026-11-01" in text
+    hold = Hold.objects.for_tenant(cast.olivia).get(name="File 8")
+    page = olivia.get(reverse("admin:audit_hold_change", args=[hold.pk])).content.decode()
+    assert cast.max.user.name in page
+
+
 def test_a_hold_refuses_erasure_until_it_is_lifted(cast: Cast, record_id: UUID) -> None:
     olivia = signed_in(cast.olivia.user)
     add = reverse("admin:audit_hold_add")
