@@ -194,11 +194,12 @@ def badge(tone: str, words: Any) -> str:
 
 
 def _as_day(values: list[str]) -> str:
-    """The day as the address gave it, empty where it is none."""
+    """The day as the address gave it, empty where it is none that has a day before and after."""
     try:
-        return date.fromisoformat(values[-1]).isoformat()
+        day = date.fromisoformat(values[-1])
     except (ValueError, IndexError):
         return ""
+    return day.isoformat() if date.min < day < date.max else ""
 
 
 def _midnight(day: str) -> datetime:

@@ -112,6 +112,7 @@ def test_lists_are_filtered_by_kind_person_and_day(cast: Cast, audrey: Client) -
     assert count("who=system") + count(f"who={cast.alice.user.pk}") + 1 == count("")
     assert count("from=2001-01-01&to=2001-12-31") == 0
     assert count("from=2001-01-01") == count("from=nonsense&to=") == count("")
+    assert count("from=0001-01-01&to=9999-12-31") == count("")
     record = audrey.get(place).context["cl"].result_list[0]
     assert count(f"q={record.record_id}") == 1
     assert count("q=no-identifier") == 0
