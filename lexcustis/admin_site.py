@@ -14,7 +14,7 @@ from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.template.response import SimpleTemplateResponse, TemplateResponse
 from django.urls import path
 from django.utils import timezone
@@ -102,12 +102,16 @@ class LexCustisAdminSite(AdminSite):
     # -- Every page ------------------------------------------------------------------------------
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Show times in the organisation's time zone, wherever the person sits."""
+        """Show times in the organisation's time zone, and no address without a page."""
 
         @functools.wraps(view)
         def in_time_zone(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             with timezone.override(time_zone_of(_tenant(request))):
                 response: HttpResponseBase = view(request, *args, **kwargs)
+                if response.status_code == 405 and request.method == "GET":
+                    # A button was pressed after the session was over, and its address visited
+                    # after signing in.
+                    return render(request, "405.html", status=405)
                 if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
                     response = response.render()
                 return response

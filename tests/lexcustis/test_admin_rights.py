@@ -38,6 +38,12 @@ OTHER_ACTS = {
 Clients = dict[Role, Client]
 
 
+def test_an_address_of_a_button_says_so_to_who_comes_back_from_signing_in(cast: Cast) -> None:
+    page = signed_in(cast.olivia.user).get(reverse("admin:audit_verify"))
+    assert page.status_code == 405
+    assert "Nothing was done" in page.content.decode()
+
+
 @pytest.fixture
 def clients(cast: Cast) -> Clients:
     """Somebody of each role, signed in."""
