@@ -100,7 +100,7 @@ class RecordAdmin(IdentifiedModelAdmin):
 
     permissions = {"view": Permission.AUDIT_READ}
     identifier_fields = ("record_id", "request_id")
-    search_help_text = _("A record's whole identifier")
+    search_help_text = _("A record's identifier")
     list_title = _("Audit log")
     list_intro = _(
         "Every act that counts, exactly as it was written. Nobody can change or remove a record; "

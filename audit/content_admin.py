@@ -43,9 +43,9 @@ class DisclosureAdmin(DecidedAdmin):
     page_template = "admin/audit/disclosure.html"
     list_title = gettext_lazy("Requests to read")
     list_intro = gettext_lazy(
-        "Somebody who must read texts that are not their own asks here with a reason, and somebody "
-        "else decides. What is released can be read for 24 hours, and each reading is a record. "
-        "Erasing is asked for on a record's page, on a legal ground."
+        "Somebody who must read texts that are not their own asks on a record's page, with a "
+        "reason, and somebody else decides here. What is released can be read for 24 hours, and "
+        "each reading is a record. Erasing is asked for there too, on a legal ground."
     )
     list_display = [
         time_column("requested_at", gettext_lazy("asked")),

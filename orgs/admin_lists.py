@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ from django.contrib import admin
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.core.paginator import Paginator
 from django.db import models
+from django.db.models.functions import Cast
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -21,6 +23,7 @@ from django.utils.translation import gettext_lazy
 from orgs.tenant_admin import TenantModelAdmin
 
 COUNTED_AT_MOST = 10_000
+_END = re.compile("[0-9a-f]{12}")
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
@@ -39,11 +42,11 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
 
 
 class IdentifiedModelAdmin(TenantModelAdmin):
-    """A long list, searched by a whole identifier, the only thing that is worth looking for."""
+    """A long list, searched by an identifier: whole, or by the end of it that the chat shows."""
 
     identifier_fields: ClassVar[tuple[str, ...]] = ("pk",)
     search_fields = ("pk",)
-    search_help_text = gettext_lazy("A whole identifier, such as a record's")
+    search_help_text = gettext_lazy("An identifier, such as a record's")
     sortable_by = ()
     paginator = BoundedPaginator
     actions = None
@@ -51,14 +54,24 @@ class IdentifiedModelAdmin(TenantModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str
     ) -> tuple[models.QuerySet[Any], bool]:
-        """The rows that carry the identifier; none where it is no identifier at all."""
-        if not search_term.strip():
+        """The rows that carry the identifier; none, and a word on why, where it is none."""
+        term = search_term.strip().lstrip("…").lower()
+        if not term:
             return queryset, False
-        try:
-            identifier = UUID(search_term.strip())
-        except ValueError:
-            return queryset.none(), False
         wanted = models.Q()
+        if _END.fullmatch(term):
+            newest = queryset.order_by("-pk").values("pk")[:COUNTED_AT_MOST]
+            queryset = queryset.filter(pk__in=newest)
+            for field in self.identifier_fields:
+                queryset = queryset.alias(**{f"{field}_text": Cast(field, models.TextField())})
+                wanted |= models.Q(**{f"{field}_text__endswith": term})
+            return queryset.filter(wanted), False
+        try:
+            identifier = UUID(term)
+        except ValueError:
+            said = _("“%(term)s” is no identifier: 36 characters, or the last 12 of them.")
+            self.message_user(request, said % {"term": search_term[:60]}, "WARNING")
+            return queryset.none(), False
         for field in self.identifier_fields:
             wanted |= models.Q(**{field: identifier})
         return queryset.filter(wanted), False

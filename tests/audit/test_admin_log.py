@@ -115,4 +115,7 @@ def test_lists_are_filtered_by_kind_person_and_day(cast: Cast, audrey: Client) -
     assert count("from=0001-01-01&to=9999-12-31") == count("")
     record = audrey.get(place).context["cl"].result_list[0]
     assert count(f"q={record.record_id}") == 1
+    assert count(f"q=…{str(record.record_id)[-12:]}") == 1
     assert count("q=no-identifier") == 0
+    said = audrey.get(f"{place}?q=no-identifier").content.decode()
+    assert "“no-identifier” is no identifier" in said
