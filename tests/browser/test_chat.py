@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import expect
@@ -159,6 +161,32 @@ def test_a_broken_answer_keeps_what_came(chatting: Visit) -> None:
     expect(page.get_by_role("alert")).to_contain_text("broke off in the middle")
     expect(page.locator(".answer .ending")).to_contain_text("failed before it was complete")
     assert page.locator(".answer [data-content]").inner_text()
+
+
+def test_a_connection_that_breaks_off_says_so_and_keeps_what_came(chatting: Visit) -> None:
+    page = chatting.page
+    names = ("conversation_id", "user_message_id", "message_id", "record_id")
+    start = {**{name: str(uuid4()) for name in names}, "provider": "", "model": "m", "region": "EU"}
+    came = (
+        f'event: start\ndata: {json.dumps(start)}\n\nevent: text\ndata: {{"text": "Half of"}}\n\n'
+    )
+    page.route("**/chat/*/**", lambda route: route.abort())
+    page.route(
+        "**/api/v1/chat",
+        lambda route: route.fulfill(body=came, content_type="text/event-stream"),
+        times=1,
+    )
+    chatting.ask("Tell me something")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("The connection broke off.")
+    expect(page.locator(".answer [data-content]")).to_have_text("Half of")
+    page.route("**/api/v1/chat", lambda route: route.abort())
+    chatting.ask("And then?")
+    expect(alert).to_contain_text("The server cannot be reached.")
+    expect(page.locator(".answer [data-content]")).to_have_text("Half of")
+    expect(page.locator("#welcome")).to_be_hidden()
+    assert not [found for found in chatting.complaints if found.startswith("uncaught")]
+    chatting.complaints.clear()
 
 
 def test_an_ended_session_keeps_the_draft(cast: Cast, visit: Visits) -> None:

@@ -28,6 +28,17 @@ export async function call(path, { method = "GET", body, signal } = {}) {
   return response;
 }
 
+/** The page at *address*, or null where it cannot be had: no connection, no session, no such page. */
+export async function page(address) {
+  try {
+    const response = await fetch(address, { headers: { Accept: "text/html" } });
+    if (!response.ok || response.redirected) return null;
+    return new DOMParser().parseFromString(await response.text(), "text/html");
+  } catch {
+    return null;
+  }
+}
+
 async function trouble(response) {
   let error = {};
   try {

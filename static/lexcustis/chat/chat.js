@@ -81,7 +81,7 @@ async function ended({ state }, { answer, started: start }) {
   const said = state === "stopped" ? status.dataset.stopped : status.dataset.complete;
   say(said.replace("%s", answer.words));
   if (!start) {
-    document.getElementById("welcome")?.removeAttribute("hidden");
+    welcome();
     return;
   }
   await settle(start.message_id);
@@ -97,7 +97,7 @@ function failed(error, { prompt, instead, started: start, request }) {
     });
     return;
   }
-  document.getElementById("welcome")?.removeAttribute("hidden");
+  welcome();
   if (error.code === "screening_confirm") {
     confirm(error.details, { prompt, instead, request });
     return;
@@ -127,6 +127,11 @@ async function confirm(details, { prompt, instead, request }) {
 }
 
 const again = (element) => document.getElementById(element.id) ?? element;
+
+/** Where nothing has been said yet, what one could ask. */
+function welcome() {
+  if (!last()) document.getElementById("welcome")?.removeAttribute("hidden");
+}
 
 function finish() {
   turn = null;

@@ -1,6 +1,6 @@
 // The list of conversations: search while typing, rename, archive with undo, the drawer.
 
-import { call } from "./api.js";
+import { call, page } from "./api.js";
 import { report } from "./trouble.js";
 
 const sidebar = document.getElementById("sidebar");
@@ -14,16 +14,11 @@ const { chat } = document.body.dataset;
 const NARROW = matchMedia("(width < 52rem)");
 let latest = 0;
 
-async function page(address) {
-  const response = await fetch(address, { headers: { Accept: "text/html" } });
-  if (!response.ok || response.redirected) return null;
-  const text = await response.text();
-  return new DOMParser().parseFromString(text, "text/html").getElementById("conversations");
-}
+const listAt = async (address) => (await page(address))?.getElementById("conversations");
 
 async function look() {
   const number = ++latest;
-  const list = await page(`${chat}?search=${encodeURIComponent(search.value.trim())}`);
+  const list = await listAt(`${chat}?search=${encodeURIComponent(search.value.trim())}`);
   if (!list || number !== latest) return; // a newer search has overtaken this one
   markCurrent(list);
   document.getElementById("conversations").replaceWith(list);
@@ -35,7 +30,7 @@ function markCurrent(list) {
 }
 
 async function older(link) {
-  const more = await page(link.getAttribute("href"));
+  const more = await listAt(link.getAttribute("href"));
   if (!more) return;
   markCurrent(more);
   link.replaceWith(...more.children);

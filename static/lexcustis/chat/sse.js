@@ -1,6 +1,9 @@
 // Server-sent events from a fetch: EventSource can neither POST nor carry a header.
 
-/** Yield {event, data} for each frame of *response*; data is the parsed JSON. Comments are skipped. */
+/**
+ * Yield {event, data} for each frame of *response*; data is the parsed JSON. Comments are skipped.
+ * A connection that breaks ends the frames, as one that is closed too early does.
+ */
 export async function* frames(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let buffer = "";
@@ -16,6 +19,8 @@ export async function* frames(response) {
         if (frame) yield frame;
       }
     }
+  } catch (error) {
+    if (error.name !== "TypeError") throw error;
   } finally {
     reader.cancel().catch(() => {});
   }

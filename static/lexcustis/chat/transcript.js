@@ -1,5 +1,6 @@
 // The messages on the page. The server renders them; here they are begun, grown and renewed.
 
+import { page } from "./api.js";
 import { LiveText } from "./live.js";
 import { enhance } from "./prose.js";
 import { swapIcon } from "./composer.js";
@@ -81,18 +82,17 @@ export class Answer {
  * versions, figures and receipts, so that they exist once.
  */
 export async function renew(address) {
-  const response = await fetch(address, { headers: { Accept: "text/html" } });
-  if (!response.ok || response.redirected) return null;
-  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  const renewed = await page(address);
+  if (!renewed) return null;
   const focused = focusedAction();
-  const messages = page.getElementById("transcript");
+  const messages = renewed.getElementById("transcript");
   transcript.replaceChildren(...messages.children);
-  document.getElementById("title-bar").replaceWith(page.getElementById("title-bar"));
+  document.getElementById("title-bar").replaceWith(renewed.getElementById("title-bar"));
   // What somebody searches for stays on the screen.
   if (!document.getElementById("search").value) {
-    document.getElementById("conversations").replaceWith(page.getElementById("conversations"));
+    document.getElementById("conversations").replaceWith(renewed.getElementById("conversations"));
   }
-  document.title = page.title;
+  document.title = renewed.title;
   enhance(transcript);
   focused?.();
   return transcript;
