@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from django.http import HttpRequest
 from ninja import NinjaAPI
@@ -58,22 +58,25 @@ class StrictParser(Parser):
 class CompleteAPI(NinjaAPI):
     """The API with its document completed."""
 
+    error_schema: ClassVar[dict[str, Any]] = ERROR
+    with_input: ClassVar[dict[str, str]] = _WITH_INPUT
+
     def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
         """The OpenAPI document with the error responses of every operation."""
         document = super().get_openapi_schema(**options)
-        document["components"]["schemas"]["Error"] = ERROR
+        document["components"]["schemas"]["Error"] = self.error_schema
         for operations in document["paths"].values():
             for method, operation in operations.items():
-                _add_errors(operation, writes=method != "get")
+                _add_errors(operation, self.with_input, writes=method != "get")
         return document
 
 
-def _add_errors(operation: dict[str, Any], *, writes: bool) -> None:
+def _add_errors(operation: dict[str, Any], with_input: dict[str, str], *, writes: bool) -> None:
     expected = dict(_ALWAYS)
     if writes:
         expected |= {"409": "Not in this state"}
     if operation.get("parameters") or "requestBody" in operation:
-        expected |= _WITH_INPUT
+        expected |= with_input
     if "requestBody" in operation:
         expected |= _UPSTREAM
     for status, description in expected.items():

@@ -3,23 +3,51 @@
 from __future__ import annotations
 
 import math
+from typing import Any, ClassVar
 
 import structlog
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as RequestInvalid
 
-from lexcustis.api_schema import StrictParser
+from lexcustis.api_schema import CompleteAPI, StrictParser
 from llm.calls import CallFailed
 from llm.openai_form import WrongRequest, error_body, error_of
 from orgs.api_auth import KeyAuth
 
 logger = structlog.get_logger(__name__)
 
-openai_api = NinjaAPI(
+
+class OpenAICompatibleAPI(CompleteAPI):
+    """Its document has errors as OpenAI's clients read them."""
+
+    error_schema: ClassVar[dict[str, Any]] = {
+        "type": "object",
+        "title": "Error",
+        "required": ["error"],
+        "properties": {
+            "error": {
+                "type": "object",
+                "required": ["message", "type", "param", "code"],
+                "properties": {
+                    "message": {"type": "string", "description": "For people."},
+                    "type": {"type": "string"},
+                    "param": {"type": ["string", "null"], "description": "The wrong field."},
+                    "code": {"type": "string", "description": "For programs."},
+                },
+            }
+        },
+        "examples": [error_body(404, "model_not_found", "“m” is not offered.", "model")],
+    }
+    with_input: ClassVar[dict[str, str]] = {
+        "400": "Not JSON, or a field is missing or wrong",
+        "413": "Too large",
+    }
+
+
+openai_api = OpenAICompatibleAPI(
     title="Lex Custis, OpenAI-compatible",
     version=settings.VERSION,
     description="Chat completions, embeddings and models in OpenAI's form.",
@@ -55,7 +83,8 @@ def _wrong(_request: HttpRequest, error: WrongRequest) -> HttpResponse:
 def _invalid(_request: HttpRequest, error: RequestInvalid) -> HttpResponse:
     problem = error.errors[0]
     param = ".".join(str(part) for part in problem["loc"][2:]) or None
-    return _error(400, "invalid_value", problem["msg"], param)
+    said = f"{param}: {problem['msg']}" if param else problem["msg"]
+    return _error(400, "invalid_value", said, param)
 
 
 @openai_api.exception_handler(AuthenticationError)
@@ -74,7 +103,7 @@ def _not_allowed(_request: HttpRequest, error: PermissionDenied) -> HttpResponse
 
 @openai_api.exception_handler(Http404)
 def _not_found(_request: HttpRequest, _error_: Http404) -> HttpResponse:
-    return _error(404, "not_found", "There is no such thing here.")
+    return _error(404, "not_found", "There is no such thing here: see /v1/docs.")
 
 
 @openai_api.exception_handler(RequestDataTooBig)

@@ -16,6 +16,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from lexcustis.api import api
+from lexcustis.openai import openai_api
 from orgs.keys import create_key
 from orgs.roles import Permission
 from tests.cast import Cast
@@ -43,6 +44,15 @@ def document() -> dict[str, Any]:
 
 
 schema = schemathesis.openapi.from_dict(document())
+
+
+def test_the_openai_compatible_document_says_which_errors_there_are() -> None:
+    for operations in openai_api.get_openapi_schema()["paths"].values():
+        for method, operation in operations.items():
+            expected = {"401", "403", "404", "429", *({"400", "413"} if method == "post" else ())}
+            assert expected <= operation["responses"].keys()
+            content = operation["responses"]["401"]["content"]["application/json"]
+            assert content["schema"] == {"$ref": "#/components/schemas/Error"}
 
 
 def test_every_operation_is_complete() -> None:
