@@ -5,8 +5,9 @@ Every step is a record. Nothing is shown before the record of the reading is com
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -18,7 +19,7 @@ from audit.content_models import Disclosure
 from audit.kinds import Kind
 from audit.ledger import Draft, Link, Text, append
 from audit.models import RecordIndex
-from audit.reading import read_content
+from audit.reading import read_content, record_bytes
 from audit.two_people import locked_for_decision
 from orgs.identifiers import uuid7
 from orgs.roles import Permission
@@ -107,6 +108,22 @@ def read_disclosed(tenant: Tenant, disclosure: Disclosure, record_id: UUID, slot
 def disclosures_about(tenant: Tenant) -> TenantQuerySet[Disclosure]:
     """Who asked to read this person's texts, when, and how it was decided: theirs to see."""
     return Disclosure.objects.for_tenant(tenant).filter(concerned__contains=[str(tenant.user.pk)])
+
+
+def openings_about(tenant: Tenant) -> dict[UUID, list[datetime]]:
+    """When this person's texts were opened, by the id of the disclosure that allowed it."""
+    asked = set(disclosures_about(tenant).values_list("pk", flat=True))
+    openings: dict[UUID, list[datetime]] = {pk: [] for pk in asked}
+    if not asked:
+        return openings
+    records = RecordIndex.objects.for_tenant(tenant)
+    for reading in records.filter(kind=Kind.CONTENT_READ).order_by("at"):
+        written = json.loads(record_bytes(tenant.organisation_id, reading.pk))
+        links = {link["rel"]: UUID(link["id"]) for link in written["links"]}
+        read = list(records.filter(pk=links["content"]))
+        if links["disclosure"] in asked and str(tenant.user.pk) in _concerned(tenant, read):
+            openings[links["disclosure"]].append(reading.at)
+    return openings
 
 
 def _concerned(tenant: Tenant, rows: Sequence[RecordIndex]) -> list[str]:

@@ -10,6 +10,8 @@ from datetime import datetime
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Count, Min, Sum
 
+from audit.break_glass import disclosures_about, openings_about
+from audit.content_models import Disclosure
 from llm import conversations, exports
 from llm.models import Conversation, Inference, Message
 from llm.regions import Region, region_of
@@ -27,6 +29,14 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
+class Disclosed:
+    """That somebody asked to read the person's texts, how it was decided, and each reading."""
+
+    asked: Disclosure
+    opened_at: list[datetime]
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """Counts of what is stored about one person; ``since`` is None where there is nothing."""
 
@@ -37,6 +47,7 @@ class Stored:
     tokens: int
     since: datetime | None
     uses: list[Use]
+    disclosed: list[Disclosed]
 
 
 def stored_about(tenant: Tenant) -> Stored:
@@ -50,8 +61,10 @@ def stored_about(tenant: Tenant) -> Stored:
         written=Sum("output_tokens"),
     )
     messages = Message.objects.for_tenant(tenant).filter(conversation__user_id=tenant.user.pk)
+    # A call that was blocked went nowhere.
     uses = (
-        calls.order_by()
+        calls.exclude(state=Inference.State.BLOCKED)
+        .order_by()
         .values("provider_name", "requested_model", "data_region")
         .annotate(number=Count("pk"))
         .order_by("-number")
@@ -72,7 +85,14 @@ def stored_about(tenant: Tenant) -> Stored:
             )
             for use in uses
         ],
+        disclosed=_disclosed(tenant),
     )
+
+
+def _disclosed(tenant: Tenant) -> list[Disclosed]:
+    openings = openings_about(tenant)
+    rows = disclosures_about(tenant).select_related("requested_by", "decided_by")
+    return [Disclosed(row, openings[row.pk]) for row in rows]
 
 
 def export(tenant: Tenant) -> Iterator[str]:

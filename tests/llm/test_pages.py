@@ -10,11 +10,14 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
+from audit.break_glass import decide, read_disclosed, request_disclosure
+from audit.ledger import commit_blocking
 from llm.models import Conversation
 from llm.titles import seal_title
 from orgs.identifiers import uuid7
 from orgs.models import Organisation
 from orgs.tenancy import Tenant
+from tests.admin_pages import call, request_draft
 from tests.cast import Cast
 from tests.live import signed_in
 
@@ -172,6 +175,33 @@ def test_my_data_counts_and_exports_what_is_mine_alone(cast: Cast, web_server: s
     questions = [one["messages"][0]["text"] for one in exported["conversations"]]
     assert questions == ["Mine"]
     assert exported["conversations"][0]["contains_ai_generated_text"] is True
+
+
+def test_my_data_says_who_asked_to_read_it_and_when_it_was_opened(cast: Cast) -> None:
+    mine, hers = (
+        commit_blocking(request_draft(tenant, "a secret")).record_id
+        for tenant in (cast.max, cast.rita)
+    )
+    client = browser_of(cast.max)
+    assert "Nobody has asked to read yours." in client.get("/account/data/").content.decode()
+    asked = request_disclosure(cast.olivia, [mine, hers], "Ticket 4711: an odd answer.")
+    decide(cast.alice, asked, release=True)
+    read_disclosed(cast.olivia, asked, hers, "prompt")
+    page = client.get("/account/data/").content.decode()
+    assert f"<td>{cast.olivia.user.name}</td>" in page
+    assert f"released, {cast.alice.user.name}" in page
+    assert "not opened" in page
+    read_disclosed(cast.olivia, asked, mine, "prompt")
+    assert "not opened" not in client.get("/account/data/").content.decode()
+    assert "4711" not in page
+    auditor = browser_of(cast.audrey).get("/account/data/").content.decode()
+    assert "Nobody has asked to read yours." in auditor
+
+
+def test_my_data_does_not_say_that_a_blocked_text_went_somewhere(cast: Cast) -> None:
+    call(cast.max, state="blocked")
+    page = browser_of(cast.max).get("/account/data/").content.decode()
+    assert "Nowhere yet" in page
 
 
 @pytest.mark.parametrize("address", ["/chat/", "/account/data/", "/account/keys/"])
