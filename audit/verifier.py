@@ -113,7 +113,8 @@ class Tree:
                     each, above = iter(level), []  # taken twice in turn: left, right
                     for left, right in zip(each, each):
                         node = begun()  # a copy costs less than another hash
-                        node.update(left + right)
+                        node.update(left)
+                        node.update(right)
                         above.append(node.digest())
                     level = above
                 self.add(position, 8, level[0])
@@ -1060,7 +1061,7 @@ def _share(
     frame: Slice | None = None,
 ) -> Tampered | None:
     """Go through the lines of a file, or of *length* bytes of it; the first thing that is wrong."""
-    sha256, digest = hashlib.sha256, type(hashlib.sha256()).digest
+    begun = hashlib.sha256(b"\x00").copy
     problem: Tampered | None = None
     position = tree.end
     leaves: list[bytes] = []
@@ -1070,10 +1071,12 @@ def _share(
                 records.look(position, buffer, ends)
             except Tampered as found:
                 problem = found
-        for end in ends:
-            buffer[end] = 0  # where a line ended now stands the 0x00 that a leaf begins with
-        of_line = memoryview(buffer).__getitem__
-        leaves += map(digest, map(sha256, map(of_line, map(slice, ends, ends[1:]))))
+        view, start = memoryview(buffer), 1
+        for end in islice(ends, 1, None):
+            leaf = begun()
+            leaf.update(view[start:end])  # where the line lies, without a copy
+            leaves.append(leaf.digest())
+            start = end + 1
         position += len(ends) - 1
         if wanted is not None and tree.end <= wanted <= position:
             cut = wanted - tree.end
@@ -1092,13 +1095,12 @@ def _share(
 def _blocks(file: IO[bytes], length: int | None = None) -> Iterator[tuple[bytearray, list[int]]]:
     """The lines of a file, some hundred at once: a buffer, and where in it lines end.
 
-    The first end is that of the line before. The buffer is used again for the next lines; whoever
-    has looked at these may write over their ends.
+    The first end is that of the line before. The buffer is used again for the next lines.
     """
     buffer = bytearray(1 << 19)  # what a processor's cache holds
     view, find, held = memoryview(buffer), buffer.find, 1
+    buffer[0] = _LINE_END
     while True:
-        buffer[0] = _LINE_END
         got = file.readinto(view[held:] if length is None else view[held : held + length])  # type: ignore[attr-defined]
         if not got:
             break
