@@ -51,12 +51,14 @@ SELECT next_xid, check_until, generation, cluster, looked_at,
        (SELECT system_identifier::text FROM pg_control_system())
 FROM audit_sealstate WHERE shard = %s
 """
-# Ids travel as text: they are only handed on, and nobody makes objects of them.
+# Ids travel as text: they are only handed on, and nobody makes objects of them. The order names the
+# table's columns, which the index gives in order; bare names would mean the answer's, and sort all
+# that waits before the first of it is taken.
 _CANDIDATES = """
 SELECT xid::text::bigint, id::text, log_number, bytes FROM audit_record
 WHERE xid >= %(from)s::text::xid8 AND xid < %(until)s::text::xid8
   AND log_number %% %(shards)s = %(shard)s
-ORDER BY xid, id LIMIT %(limit)s
+ORDER BY audit_record.xid, audit_record.id LIMIT %(limit)s
 """
 # Every record without a position, whatever its transaction: only after a restore.
 _WITHOUT_POSITION = """

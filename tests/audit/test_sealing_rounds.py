@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connections
+from django.db import connection, connections
 
 from audit import sealing
 from audit.checkpoints import Growth, latest, sign_heads, verification_key
@@ -53,6 +53,18 @@ def test_a_round_of_many_logs_sends_as_many_statements_as_of_one(
         assert report.signed >= len(casts)
         counts.append(len([query for query in sent if "audit_tile" not in query]))
     assert counts[0] == counts[1] <= 12
+
+
+@pytest.mark.usefixtures("database")
+def test_a_round_takes_the_oldest_as_the_index_gives_them() -> None:
+    values = {"from": 1, "until": 2**40, "shard": 0, "shards": 1, "limit": 10}
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_sort = off")
+        cursor.execute(f"EXPLAIN {sealing._CANDIDATES}", values)
+        plan = [line.strip() for (line,) in cursor.fetchall()]
+        cursor.execute("RESET enable_sort")
+    assert "Sort Key: audit_record.xid, audit_record.id" in plan
+    assert "Presorted Key: audit_record.xid" in plan
 
 
 def test_heads_that_the_signer_missed_are_proven_from_the_stored_tree(
