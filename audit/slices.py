@@ -153,17 +153,12 @@ def times_of(records: list[bytes]) -> list[bytes]:
     Keys are sorted and quotes inside of strings escaped: after the flat object ``actor`` comes
     ``at``.
     """
-    return [
-        record[(place := record.find(_AT) + len(_AT)) : place + _TIME_BYTES] for record in records
-    ]
+    return [record.partition(_AT)[2][:_TIME_BYTES] for record in records]
 
 
 def kinds_of(records: list[bytes]) -> list[bytes]:
     """The kinds of records: after ``kind`` come only ``links``, ``log``, ``v`` and ``writer``."""
-    return [
-        record[(place := record.rfind(_KIND) + len(_KIND)) : record.find(b'"', place)]
-        for record in records
-    ]
+    return [record.rpartition(_KIND)[2].partition(b'"')[0] for record in records]
 
 
 def _kinds_between(records: list[bytes], since: bytes, until: bytes) -> list[bytes]:

@@ -131,13 +131,15 @@ class TreeCheck:
 
     def _count(self, piece: Piece) -> None:
         """Each record names this log and a number of its writer that was not used before."""
-        marker, length = self._names_writer, len(self._names_writer)
+        marker, writers = self._names_writer, self._writers
         for offset, record in enumerate(piece.records):
-            place = record.rfind(marker)
-            writer, _, number = record[place + length : -2].rpartition(b'",')
-            if place < 0 or not number.isdigit():
+            _, found, tail = record.rpartition(marker)
+            writer, _, number = tail[:-2].rpartition(b'",')
+            if not found or not number.isdigit():
                 self._say("it names another log, or no writer", piece.first + offset)
-            elif not self._writers[writer].take(int(number)):
+            elif (numbers := writers[writer]).next == int(number) and not numbers.early:
+                numbers.next += 1  # in turn, as nearly all are
+            elif not numbers.take(int(number)):
                 self._say("its writer used the number before", piece.first + offset)
 
     def _is_signed(self, checkpoint: Checkpoint) -> bool:
