@@ -8,14 +8,15 @@ held open while millions of records pass by.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import psycopg
-from django.db import connection
+from django.db import connection, connections
 
 from audit.hashing import HASH_BYTES, TILE_WIDTH
 
-_AT_ONCE = 2048  # records in one answer: some megabytes
+_AT_ONCE = 1024  # records in one answer: a megabyte or two
 # The rows are joined one row of positions after another, each record by its key: joined at once
 # the planner would read the whole log for every answer.
 _PIECES = """
@@ -28,6 +29,8 @@ FROM audit_position AS place
 WHERE place.log_number = %s AND place.first > %s AND place.first < %s
 ORDER BY place.first
 """
+
+_Row = tuple[int, bytes, bytes | None]
 
 
 class RecordsMissing(LookupError):
@@ -51,20 +54,40 @@ class Piece:
 
 
 def pieces(log_number: int, first: int, end: int) -> Iterator[Piece]:
-    """The records at positions *first* to *end* - 1. Raises :class:`RecordsMissing`."""
-    for start in range(first, end, _AT_ONCE):
-        until = min(start + _AT_ONCE, end)
-        for begins, hashes, data in _rows(log_number, start, until):
-            yield _piece(begins, hashes, data, start, until)
+    """The records at positions *first* to *end* - 1. Raises :class:`RecordsMissing`.
+
+    The database looks for the next ones while somebody works on these, on a connection of its own:
+    what has a position is committed.
+    """
+    bounds = [(start, min(start + _AT_ONCE, end)) for start in range(first, end, _AT_ONCE)]
+    if len(bounds) < 2:  # nothing is next
+        for only in bounds:
+            yield from _pieces(_rows(log_number, *only), *only)
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="record-stream") as reader:
+        try:
+            asked = reader.submit(_rows, log_number, *bounds[0])
+            for number, here in enumerate(bounds, 1):
+                rows = asked.result()
+                if number < len(bounds):
+                    asked = reader.submit(_rows, log_number, *bounds[number])
+                yield from _pieces(rows, *here)
+        finally:
+            reader.submit(connections.close_all)
 
 
-def _rows(log_number: int, start: int, until: int) -> list[tuple[int, bytes, bytes | None]]:
+def _rows(log_number: int, start: int, until: int) -> list[_Row]:
     connection.ensure_connection()
     # The driver's own cursor: Django's asks in text, where every byte travels as two digits.
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(_PIECES, [log_number, start - TILE_WIDTH, until], binary=True)
-        rows: list[tuple[int, bytes, bytes | None]] = cursor.fetchall()
+        rows: list[_Row] = cursor.fetchall()
     return [row for row in rows if row[0] + len(row[1]) // HASH_BYTES > start]
+
+
+def _pieces(rows: list[_Row], start: int, until: int) -> Iterator[Piece]:
+    for begins, hashes, data in rows:
+        yield _piece(begins, hashes, data, start, until)
 
 
 def _piece(begins: int, hashes: bytes, data: bytes | None, start: int, until: int) -> Piece:

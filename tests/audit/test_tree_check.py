@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from uuid import UUID
 
 import pytest
@@ -10,13 +11,14 @@ from django.db import transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit import record_stream
 from audit.canonical import encode
 from audit.hashing import Frontier, leaf_hash
 from audit.ledger import Receipt, append, commit_blocking
 from audit.logs import current_log
 from audit.models import Log, Position, Record
 from audit.positions import position_of
-from audit.record_stream import RecordsMissing, pieces
+from audit.record_stream import Piece, RecordsMissing, pieces
 from audit.slices import kinds_of, records_between, times_of
 from audit.tree_check import TreeCheck
 from tests.audit.test_sealing import seal
@@ -89,6 +91,51 @@ def test_pieces_are_the_stored_records_in_order_wherever_one_begins_and_ends(log
                 data for data, _leaf in whole[first:end]
             ]
             assert b"".join(piece.lines for piece in found).count(b"\n") == end - first
+
+
+def test_what_is_read_while_somebody_works_is_the_same(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = list(pieces(log.number, 0, log.size))
+    monkeypatch.setattr(record_stream, "_AT_ONCE", 3)
+    stream = pieces(log.number, 0, log.size)
+    begun = [next(stream)]
+    assert "record-stream" in " ".join(thread.name for thread in threading.enumerate())
+    ahead = begun + list(stream)
+    assert len(ahead) > len(at_once)
+    assert b"".join(piece.lines for piece in ahead) == b"".join(piece.lines for piece in at_once)
+    assert b"".join(piece.hashes for piece in ahead) == b"".join(piece.hashes for piece in at_once)
+    assert checked(log).problem == ""
+
+
+def test_a_reader_who_stops_early_leaves_no_thread_and_no_connection(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record_stream, "_AT_ONCE", 3)
+    closed: list[str] = []
+    close_all = record_stream.connections.close_all
+
+    def close() -> None:
+        closed.append(threading.current_thread().name)
+        close_all()
+
+    monkeypatch.setattr(record_stream.connections, "close_all", close)
+    stream = pieces(log.number, 0, log.size)
+    next(stream)
+    stream.close()
+    assert [name.startswith("record-stream") for name in closed] == [True]
+    assert "record-stream" not in " ".join(thread.name for thread in threading.enumerate())
+
+
+def test_a_record_missing_further_on_is_found_where_it_is_missing(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tamper(("DELETE FROM audit_record WHERE id = %s", [record_at(log, log.size - 1).pk]))
+    monkeypatch.setattr(record_stream, "_AT_ONCE", 2)
+    seen: list[Piece] = []
+    with pytest.raises(RecordsMissing):
+        seen.extend(pieces(log.number, 0, log.size))
+    assert seen[-1].end == log.size - 5  # the last five have one row of positions
 
 
 def test_an_honest_log_fits_its_signed_head(log: Log) -> None:
