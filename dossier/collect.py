@@ -7,7 +7,6 @@ that a second attempt, later, sees the same world.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -212,10 +211,20 @@ def _groups(inferences: QuerySet[Inference], as_of: datetime) -> QuerySet[Any, A
     return groups
 
 
-def _people(inferences: QuerySet[Inference]) -> Counter[_Names]:
+def _people(inferences: QuerySet[Inference]) -> dict[_Names, int]:
     """How many people made the calls of each use."""
-    rows = inferences.order_by().values_list(*_NAMES, "user_id").distinct()
-    return Counter((provider, model, region) for provider, model, region, _ in rows.iterator())
+    each = inferences.order_by().values(*_NAMES, "user_id").distinct()
+    sql, parameters = each.query.sql_with_params()
+    names = ", ".join(_NAMES)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {names}, count(*) FROM ({sql}) AS person GROUP BY {names}",  # noqa: S608 - names only
+            parameters,
+        )
+        return {
+            (provider, model, region): people
+            for provider, model, region, people in cursor.fetchall()
+        }
 
 
 def _use(names: _Names, rows: list[dict[str, Any]], people: int) -> Use:

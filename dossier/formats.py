@@ -27,7 +27,6 @@ class FormatBroken(ValueError):
 def validator(name: str) -> Draft202012Validator:
     """The validator of the format ``lex-custis/<name>/v1``."""
     schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
-    Draft202012Validator.check_schema(schema)
     return Draft202012Validator(schema)
 
 

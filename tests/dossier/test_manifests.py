@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from jsonschema import Draft202012Validator
 
 from audit.checkpoints import verification_key
 from audit.sealing import seal_once
 from dossier import bundle
 from dossier.declarations import declare
-from dossier.formats import FormatBroken, check
+from dossier.formats import SCHEMAS, FormatBroken, check
 from dossier.integrity import choose_checkpoint
 from dossier.models import Declaration, Dossier, Kind
 from dossier.production import claim_dossier
@@ -330,6 +331,11 @@ def test_the_prompts_and_people_of_the_log_are_not_in_the_manifests(cast, tmp_pa
     text = json.dumps({name: data for name, data in found.items() if name.endswith(".json")})
     assert cast.max.user.email not in text
     assert str(cast.max.user.pk) not in text
+
+
+@pytest.mark.parametrize("path", sorted(SCHEMAS.iterdir()), ids=lambda path: path.stem)
+def test_each_schema_is_one_itself(path: Path) -> None:
+    Draft202012Validator.check_schema(json.loads(path.read_text(encoding="utf-8")))
 
 
 def test_what_breaks_its_schema_is_not_written() -> None:
