@@ -15,6 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.text import Truncator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
@@ -295,7 +296,7 @@ class DeclarationAdmin(TenantModelAdmin):
     list_display = [
         "shown_label",
         "shown_subject",
-        "value",
+        "shown_value",
         "shown_name",
         "declared_at",
         "expires_at",
@@ -407,6 +408,11 @@ class DeclarationAdmin(TenantModelAdmin):
         return redirect(
             f"{reverse('admin:dossier_overview')}#{quote(obj.key + obj.subject, safe='')}"
         )
+
+    @admin.display(description=_("declared"))
+    def shown_value(self, row: Declaration) -> str:
+        """How the statement begins."""
+        return Truncator(row.value).chars(200)
 
     @admin.display(description=_("by"))
     def shown_name(self, row: Declaration) -> str:

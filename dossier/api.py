@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field
 
 from dossier import downloads
 from dossier.catalogue import CATALOGUE
-from dossier.declarations import declarations_at, declare
+from dossier.declarations import LONGEST, declarations_at, declare
 from dossier.link_api import router as links_router
 from dossier.models import Declaration, Dossier, Kind
 from dossier.progress import seconds_left
@@ -114,7 +114,7 @@ class DeclarationRequest(Schema):
     model_config = ConfigDict(extra="forbid")
 
     key: str = Field(max_length=60)
-    value: str = Field(min_length=1, max_length=4000, pattern=NO_CONTROL)
+    value: str = Field(min_length=1, max_length=LONGEST, pattern=NO_CONTROL)
     subject: str = Field("", max_length=200, pattern=NO_CONTROL)
 
 

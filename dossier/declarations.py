@@ -23,6 +23,7 @@ from orgs.systems import systems_of
 from orgs.tenancy import Tenant
 
 VALID_FOR = timedelta(days=365)  # A.0: declarations expire after twelve months by default
+LONGEST = 4000  # characters: a statement is printed whole
 
 
 def declare(tenant: Tenant, *, key: str, value: str, subject: str = "") -> Declaration:
@@ -34,6 +35,9 @@ def declare(tenant: Tenant, *, key: str, value: str, subject: str = "") -> Decla
     value = value.strip()
     if not value:
         raise ValidationError({"value": _("A declaration says something.")})
+    if len(value) > LONGEST:
+        message = _("At most %(longest)s characters: name the document that says more.")
+        raise ValidationError({"value": message % {"longest": LONGEST}})
     if item.choices and value not in item.choices:
         allowed = ", ".join(item.choices)
         raise ValidationError(

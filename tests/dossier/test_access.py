@@ -257,6 +257,15 @@ def test_who_declares_comes_back_to_the_row_and_finds_it_filled_in_next_year(cas
     assert "About 120 employees.</textarea>" in client.get(address).content.decode()
 
 
+def test_a_long_statement_is_cut_in_the_list_and_a_longer_one_refused(cast: Cast) -> None:
+    with pytest.raises(ValidationError, match="At most 4000 characters"):
+        declare(cast.olivia, key="literacy.measures", value="y" * 4001)
+    declare(cast.olivia, key="literacy.measures", value="y" * 4000)
+    page = browser(cast.olivia).get("/admin/dossier/declaration/").content.decode()
+    assert "y" * 199 + "…" in page
+    assert "y" * 200 not in page
+
+
 def test_a_call_without_a_model_makes_no_statement_about_nothing(cast: Cast) -> None:
     call(cast.max, timezone.now(), state="blocked", model="")
     page = browser(cast.olivia).get("/admin/dossier/declaration/overview/").content.decode()
