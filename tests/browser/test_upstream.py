@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from dossier.declarations import declare
 from dossier.fact_reviews import review
 from dossier.upstream_models import UpstreamDocument, UpstreamRequest
 from tests.browser.conftest import Visit, in_thread
@@ -33,6 +34,7 @@ def furnished(cast: Cast, browser: object) -> tuple[UpstreamDocument, UpstreamRe
         call(cast.max, NOON, provider="simulated", model="sim-large", answered_by="sim-large")
         asked = question(cast)
         review(cast.olivia, file="obligations", key="AIA-4-1", grade="P", source=EUR_LEX)
+        declare(cast.olivia, key="literacy.measures", value=f"https://intranet.example/{LONG * 9}")
         return summary(cast, answers=["1a", "2b"]), asked
 
     return in_thread(make)
@@ -54,6 +56,8 @@ def paths(document: UpstreamDocument, request: UpstreamRequest) -> list[str]:
         "factreview/facts/?file=wording",
         "factreview/facts/look/?file=obligations&key=AIA-4-1",
         "factreview/",
+        "declaration/overview/",
+        "declaration/",
     ]
 
 
