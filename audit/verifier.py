@@ -1558,6 +1558,14 @@ def _read_text(name: str) -> str:
         raise Tampered(f"{name} is not text.") from None
 
 
+_WHAT_TO_DO = """To check the dossier in this folder:
+
+    python verifier.py . --key KEY
+
+KEY is the log's verification key, from outside the bundle: a letter, a contract, an earlier
+dossier. "python verifier.py --help" says what else can be checked."""
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> Any:
         self.print_usage(sys.stderr)
@@ -1610,7 +1618,11 @@ def _arguments(given: list[str]) -> argparse.Namespace:
 
 def main(given: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    arguments = _arguments(sys.argv[1:] if given is None else given)
+    given = sys.argv[1:] if given is None else given
+    if not given:
+        print(_WHAT_TO_DO, file=sys.stderr)
+        return USAGE
+    arguments = _arguments(given)
     result = Result()
     try:
         COMMANDS[arguments.command](arguments, result)

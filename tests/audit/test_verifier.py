@@ -53,6 +53,7 @@ def test_it_runs_alone_on_the_standard_library() -> None:
     assert done.returncode == 0, done
     done = subprocess.run([sys.executable, "-I", "-S", VERIFIER], capture_output=True, check=False)
     assert done.returncode == 3
+    assert b"python verifier.py . --key KEY\n" in done.stderr  # as the bundle's README.txt says it
 
 
 @pytest.mark.parametrize("seed", range(60))
