@@ -8,6 +8,9 @@ nothing can drift, and whoever settles never waits for whoever is being admitted
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
@@ -92,6 +95,12 @@ class Budget(TenantModel):
                 & (models.Q(api_key=None) | models.Q(scope="api_key")),
             )
         ]
+
+    def clean(self) -> None:
+        """Refuse parts of tokens."""
+        limit: Decimal | None = self.limit  # none where the form's was no number
+        if self.unit == self.Unit.TOKENS and limit is not None and limit % 1:
+            raise ValidationError({"limit": _("Tokens are counted whole: write 2 or 3, not 2.5.")})
 
     def __str__(self) -> str:
         limit = f"{self.limit.normalize():f}"

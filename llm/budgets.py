@@ -26,7 +26,7 @@ from llm.calls import Call, Outcome, Refused
 from llm.models import Budget, BudgetAccount, BudgetEntry, Inference
 from llm.outcomes import price_of
 from llm.providers.base import Usage, estimate_sent
-from orgs.models import ApiKey, Membership
+from orgs.models import ApiKey, Membership, Organisation
 from orgs.prepared_queries import PreparedQuery
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
@@ -163,6 +163,7 @@ def save_budget(tenant: Tenant, budget: Budget) -> Budget:
     _require_own_subject(tenant, budget)
     with transaction.atomic():
         budget.full_clean()
+        _require_no_other(tenant, budget)
         budget.save()
         _record(tenant, budget, "saved")
     return budget
@@ -184,6 +185,24 @@ def _require_own_subject(tenant: Tenant, budget: Budget) -> None:
     keys = ApiKey.objects.for_tenant(tenant).filter(pk=budget.api_key_id)
     if budget.api_key_id is not None and not keys.exists():
         raise ValidationError({"api_key": _("There is no such key in your organisation.")})
+
+
+def _require_no_other(tenant: Tenant, budget: Budget) -> None:
+    """Refuse a second one of the same: of two limits, only the lower would ever count.
+
+    One that warns beside one that blocks is no second one. Rows from before this rule may stand
+    twice, so no constraint says it.
+    """
+    # Whoever saves a budget at the same time waits; calls and other rows of theirs do not.
+    Organisation.objects.select_for_update(of=("self",), no_key=True).get(pk=tenant.organisation_id)
+    same = {name: getattr(budget, name) for name in _WHAT_MAKES_ONE}
+    others = Budget.objects.for_tenant(tenant).filter(**same).exclude(pk=budget.pk)
+    if (other := others.first()) is not None:
+        message = _("There is such a budget already, of %(budget)s. Change that one.")
+        raise ValidationError(message % {"budget": other})
+
+
+_WHAT_MAKES_ONE = ("scope", "user_id", "api_key_id", "period", "unit", "action")
 
 
 def _record(tenant: Tenant, budget: Budget, change: str) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connections
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -69,14 +71,44 @@ def test_a_budget_is_set_changed_and_removed_on_record(cast: Cast, alice: Client
     assert kinds.count() == 3
 
 
+def test_a_second_one_of_the_same_and_parts_of_tokens_are_refused(
+    cast: Cast, alice: Client
+) -> None:
+    add = reverse("admin:llm_budget_add")
+    assert alice.post(add, FIELDS).status_code == 302
+    again = alice.post(add, {**FIELDS, "limit": "60"}).content.decode()
+    assert "There is such a budget already, of 50 US dollars in a month." in again
+    parts = alice.post(add, {**FIELDS, "unit": "tokens", "limit": "2.5"}).content.decode()
+    assert "Tokens are counted whole" in parts
+    budget = Budget.objects.for_tenant(cast.alice).get()
+    assert alice.post(add, {**FIELDS, "action": "warn", "limit": "40"}).status_code == 302
+    change = reverse("admin:llm_budget_change", args=[budget.pk])
+    assert alice.post(change, {**FIELDS, "limit": "60"}).status_code == 302
+    assert "already" in alice.post(change, {**FIELDS, "action": "warn"}).content.decode()
+
+
+def test_budgets_saved_at_once_are_not_made_twice(cast: Cast) -> None:
+    def save(_number: int) -> bool:
+        try:
+            budgets.save_budget(cast.alice, Budget(limit=Decimal(5)))
+        except ValidationError:
+            return False
+        finally:
+            connections.close_all()
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(save, range(8))) == 1
+
+
 def test_the_form_shows_a_limit_as_people_write_it_and_no_way_to_other_forms(
     cast: Cast, alice: Client
 ) -> None:
-    for limit, shown in (("1000", "1000"), ("0.25", "0.25")):
-        budget = budgets.save_budget(cast.alice, Budget(limit=Decimal(limit)))
+    for unit, limit in (("EUR", "1000"), ("USD", "0.25")):
+        budget = budgets.save_budget(cast.alice, Budget(limit=Decimal(limit), unit=unit))
         budget.refresh_from_db()
         form = page(alice, "admin:llm_budget_change", budget.pk)
-        assert f'name="limit" value="{shown}"' in form
+        assert f'name="limit" value="{limit}"' in form
         assert "related-widget-wrapper" not in form
         assert "_popup" not in form
 
