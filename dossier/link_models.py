@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from orgs.days import require_plausible
 from orgs.identifiers import uuid7
 from orgs.models import Organisation, User
 from orgs.tenancy import TenantModel
@@ -80,6 +82,12 @@ class AuditorLink(TenantModel):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Name what is wrong with a period."""
+        require_plausible(period_start=self.period_start, period_end=self.period_end)
+        if self.scope is not None and self.scope[1] < self.scope[0]:
+            raise ValidationError({"period_end": _("The last day lies before the first.")})
 
     @property
     def is_usable(self) -> bool:

@@ -26,13 +26,13 @@ from dossier.languages import check_languages
 from dossier.models import Dossier, DossierSchedule, Kind
 from dossier.periods import Rhythm, due_periods, named_period, today
 from orgs.changes import SYSTEM
+from orgs.days import FIRST_DAY
 from orgs.models import Organisation, User
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
 
 logger = structlog.get_logger(__name__)
 
-FIRST_DAY = date(2000, 1, 1)
 LONGEST_PERIOD = timedelta(days=366)
 _RINGS_PER_TICK = 50
 

@@ -25,6 +25,7 @@ from audit.ledger import Draft, Text, append
 from dossier.law import facts
 from dossier.upstream_models import UpstreamDocument, UpstreamRequest
 from orgs import vault
+from orgs.days import require_plausible
 from orgs.identifiers import uuid7
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
@@ -148,6 +149,7 @@ def _check(
         raise ValidationError({"file": _("The file is larger than 20 MB.")})
     if set(answers) - set(annex_xii_keys()):
         raise ValidationError({"answers": _("Annex XII has no such item.")})
+    require_plausible(retrieved_on=retrieved_on)
     if retrieved_on > timezone.now().date():
         raise ValidationError({"retrieved_on": _("This day is still to come.")})
     if not is_from_somewhere:

@@ -25,6 +25,7 @@ from dossier.law import facts, maker_of
 from dossier.upstream_documents import annex_xii_keys
 from dossier.upstream_models import UpstreamRequest
 from orgs.changes import SYSTEM
+from orgs.days import require_plausible
 from orgs.models import Membership
 from orgs.roles import Permission, Role
 from orgs.tenancy import Tenant
@@ -59,6 +60,7 @@ def ask(
     """Enter a request that was sent; for signatories of the code a reminder is due in 14 days."""
     tenant.require(Permission.DECLARE)
     _check_items(items)
+    require_plausible(asked_on=asked_on)
     if asked_on > timezone.now().date():
         raise ValidationError({"asked_on": _("This day is still to come.")})
     signatory = is_signatory(model.strip())

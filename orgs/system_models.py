@@ -8,6 +8,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from orgs.days import require_plausible
 from orgs.identifiers import uuid7
 from orgs.tenancy import TenantModel
 
@@ -92,7 +93,8 @@ class AISystem(TenantModel):
         return self.name
 
     def clean(self) -> None:
-        """Refuse a system that is retired before it was in use."""
+        """Refuse mistyped years, and a system that is retired before it was in use."""
+        require_plausible(in_use_since=self.in_use_since, retired_on=self.retired_on)
         if self.in_use_since and self.retired_on and self.retired_on < self.in_use_since:
             raise ValidationError({"retired_on": _("This lies before the first day of use.")})
 

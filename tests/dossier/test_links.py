@@ -250,6 +250,17 @@ def test_the_admin_says_what_is_missing(cast: Cast) -> None:
     assert AuditorLink.objects.for_tenant(cast.olivia).count() == 0
 
 
+def test_a_period_that_runs_backwards_or_has_a_mistyped_year_is_called_so(cast: Cast) -> None:
+    period = {"period_start": "2026-10-02", "period_end": "2026-10-01"}
+    values = {"name": "KPMG", **period}
+    answer = browser(cast.olivia).post("/admin/dossier/auditorlink/add/", values)
+    assert ["The last day lies before the first."] in answer.context["errors"]
+    assert "Name one dossier" not in answer.content.decode()
+    days = {"period_start": date(1, 1, 1), "period_end": date(2026, 10, 1)}
+    with pytest.raises(ValidationError, match="mistyped"):
+        create_link(cast.olivia, name="KPMG", **days)
+
+
 def test_a_moment_that_is_over_is_called_so(cast: Cast, dossier) -> None:
     before = timezone.now() - timedelta(hours=1)
     with pytest.raises(ValidationError, match="This moment is over"):

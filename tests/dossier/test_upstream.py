@@ -99,6 +99,8 @@ def test_a_document_is_kept_sealed_with_its_hash_and_on_record(cast: Cast) -> No
         ({"url": ""}, "url"),
         ({"answers": ["9z"]}, "answers"),
         ({"retrieved_on": date(2999, 1, 1)}, "retrieved_on"),
+        ({"retrieved_on": date(2050, 1, 1)}, "retrieved_on"),
+        ({"retrieved_on": date(1, 1, 1)}, "retrieved_on"),
         ({"kind": "rumour"}, "kind"),
     ],
 )
@@ -108,6 +110,11 @@ def test_a_document_that_says_too_little_is_refused(cast: Cast, fields, field: s
     assert field in refusal.value.message_dict
     assert not UpstreamDocument.objects.for_tenant(cast.olivia).exists()
     assert not default_storage.exists(f"upstream/{cast.organisation.pk}")
+
+
+def test_a_request_of_a_mistyped_year_is_refused(cast: Cast) -> None:
+    with pytest.raises(ValidationError, match="The year is mistyped"):
+        question(cast, asked_on=date(1, 1, 1))
 
 
 def test_a_copy_put_in_the_place_of_another_does_not_open(cast: Cast) -> None:

@@ -51,6 +51,8 @@ def test_a_system_has_a_name_of_its_own_and_days_in_order(cast: Cast) -> None:
     systems.register_system(cast.olivia, name="Search")
     with pytest.raises(ValidationError, match="this name"):
         systems.register_system(cast.olivia, name="search")
+    with pytest.raises(ValidationError, match="The year is mistyped"):
+        systems.register_system(cast.olivia, name="Old", in_use_since=date(1, 1, 1))
     with pytest.raises(ValidationError, match="before the first day"):
         systems.register_system(
             cast.olivia,

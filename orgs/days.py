@@ -1,0 +1,19 @@
+"""Days that people enter: which of them can only be a slip of the finger."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+FIRST_DAY = date(2000, 1, 1)
+LAST_DAY = date(2099, 12, 31)
+
+
+def require_plausible(**days: date | None) -> None:
+    """Refuse days before 2000 or after 2099, by the names of their fields."""
+    slips = [name for name, day in days.items() if day and not FIRST_DAY <= day <= LAST_DAY]
+    if slips:
+        message = _("The year is mistyped: it lies before 2000 or after 2099.")
+        raise ValidationError(dict.fromkeys(slips, message))
