@@ -199,6 +199,7 @@ class ProviderSettingsAdmin(TenantModelAdmin):
     )
     list_display = [
         "name",
+        "priority",  # the list's own order, which the arrows would not show without it
         "shown_vendor",
         "default_model",
         "shown_region",

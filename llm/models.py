@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from llm.billing_models import BillingDelivery, BillingWebhook
 from llm.budget_models import Budget, BudgetAccount, BudgetEntry
 from llm.rules_models import MOST_REQUESTS_PER_MINUTE, CallRules
+from orgs.days import require_plausible
 from orgs.identifiers import uuid7
 from orgs.models import AISystem, ApiKey, Organisation, User
 from orgs.roles import Role
@@ -108,6 +109,7 @@ class ProviderSettings(TenantModel):
     timeout_seconds = models.PositiveSmallIntegerField(
         _("timeout"),
         default=60,
+        validators=[MinValueValidator(1)],
         help_text=_("Seconds to wait for the first and each further piece."),
     )
     requests_per_minute = models.PositiveIntegerField(
@@ -149,6 +151,10 @@ class ProviderSettings(TenantModel):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Refuse a mistyped year."""
+        require_plausible(transfer_checked_on=self.transfer_checked_on)
 
     @property
     def models_offered(self) -> list[str]:

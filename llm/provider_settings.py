@@ -210,6 +210,7 @@ def validate(row: ProviderSettings) -> None:
         vendor = registry.vendor(row.vendor)
     except registry.UnknownVendor as error:
         raise ValidationError({"vendor": str(error)}) from error
+    _require_own_name(row)
     row.full_clean()
     if not _REGION.fullmatch(row.data_region):
         raise ValidationError(
@@ -242,6 +243,12 @@ def validate(row: ProviderSettings) -> None:
                 % {"region": region}
             }
         )
+
+
+def _require_own_name(row: ProviderSettings) -> None:
+    namesakes = ProviderSettings.objects.for_organisation(row.organisation_id).filter(name=row.name)
+    if namesakes.exclude(pk=row.pk).exists():
+        raise ValidationError({"name": _("There is a provider of this name. Choose another.")})
 
 
 _NEED_NO_ADDRESS = frozenset({"simulated"})

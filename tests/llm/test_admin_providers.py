@@ -77,6 +77,8 @@ def test_what_the_domain_refuses_stands_beside_its_field(cast: Cast, alice: Clie
     for values, field in (
         ({"base_url": "http://169.254.169.254/v1"}, "base_url"),
         ({"data_region": "Europe"}, "data_region"),
+        ({"timeout_seconds": "0"}, "timeout_seconds"),
+        ({"transfer_checked_on": "0001-01-01"}, "transfer_checked_on"),
         ({"vendor": "mistral", "base_url": "https://api.eu.mistral.ai/v1"}, "data_region"),
         ({"options": "[1]"}, "options"),
     ):
@@ -139,6 +141,14 @@ def test_the_list_names_vendors_as_people_do(alice: Client) -> None:
     listed = alice.get(reverse("admin:llm_providersettings_changelist")).content.decode()
     assert "openai_compatible" not in listed
     assert registry.vendor("openai_compatible").name in listed
+
+
+def test_a_name_is_given_once_and_the_list_shows_its_order(alice: Client) -> None:
+    add(alice)
+    assert "There is a provider of this name." in add(alice).content.decode()
+    listed = alice.get(reverse("admin:llm_providersettings_changelist"))
+    columns = listed.context["cl"].get_ordering_field_columns()
+    assert [listed.context["cl"].list_display[place] for place in columns] == ["priority", "name"]
 
 
 def test_nothing_is_sent_to_a_region_that_the_policy_forbids(cast: Cast, alice: Client) -> None:
