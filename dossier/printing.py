@@ -62,6 +62,14 @@ class Printed:
     tone: str
     origin: str
 
+    @property
+    def is_long(self) -> bool:
+        """Whether it may break across pages: about a third of one, or more."""
+        return len(self.text) + len(self.detail) > _KEPT_TOGETHER
+
+
+_KEPT_TOGETHER = 1000  # characters
+
 
 @dataclass(frozen=True, slots=True)
 class PrintedRow:

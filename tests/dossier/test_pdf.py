@@ -106,6 +106,15 @@ def test_the_pdf_says_who_says_what_and_overclaims_nothing(cast: Cast, tmp_path:
 
 
 @pytest.mark.slow
+def test_a_long_declaration_leaves_no_page_nearly_blank(cast: Cast, tmp_path: Path) -> None:
+    said = " ".join(f"word{number:03}" for number in range(490))
+    declare(cast.olivia, key="system.hosting", value=said)
+    pdf, _ = make(busy_month(cast, Kind.FULL), tmp_path / "a")
+    begun = next(page for page in text_of(pdf).split("\f") if "word000" in page)
+    assert len(begun.split("word000")[0].split()) > 60  # it follows what stands above it
+
+
+@pytest.mark.slow
 def test_the_same_inputs_give_the_same_bytes_in_other_processes_and_time_zones(
     cast: Cast, tmp_path: Path, database_url: str
 ) -> None:
