@@ -39,6 +39,10 @@ def words() -> dict[str, Any]:
         "reload": _("Reload it; your text is kept."),
         "unknown": _("The answer could not be fetched."),
         "text_kept": _("Your text is kept. Try again, or choose another model."),
+        "too_long": _(
+            "A message has at most %most% characters, and this one has %length%. Shorten it, or "
+            "send it in parts; your text is kept."
+        ),
         "errors": _errors(),
         "findings": {kind: str(name) for kind, name in NAMES.items()},
     }

@@ -15,6 +15,7 @@ from ninja import Field, Query, Router, Schema, Status
 
 from llm import budgets, estimates, usage
 from llm.models import Budget
+from llm.schemas import MAX_MESSAGE
 from orgs.api_auth import tenant_of_call
 from orgs.roles import Permission
 
@@ -74,7 +75,7 @@ class PriceOut(Schema):
 class EstimateIn(Schema):
     """A question whose price is asked for before it is sent."""
 
-    message: str = Field(min_length=1, max_length=200_000)
+    message: str = Field(min_length=1, max_length=MAX_MESSAGE)
     max_tokens: int = Field(budgets.DEFAULT_ANSWER_TOKENS, ge=1, le=1_000_000)
     provider_id: UUID | None = None
     model: str | None = Field(None, max_length=200)

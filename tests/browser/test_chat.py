@@ -343,3 +343,36 @@ def test_what_a_model_writes_loads_nothing_and_runs_nothing(chatting: Visit) -> 
     assert page.locator(".answer img, .answer script").count() == 0
     assert page.locator(".answer a[href^=javascript]").count() == 0
     # Whatever the page asked for, and any violation of the policy, fails the test at its end.
+
+
+def test_a_message_that_is_too_long_says_so_and_is_not_cut(chatting: Visit) -> None:
+    page = chatting.page
+    question = page.get_by_label("Message", exact=True)
+    question.fill("x" * 300_000)
+    refusal = page.locator("#refusal")
+    expect(refusal).to_contain_text("at most 200,000 characters, and this one has 300,000")
+    expect(page.get_by_role("button", name="Send")).to_be_disabled()
+    page.keyboard.press("Enter")
+    assert len(question.input_value()) == 300_000
+    question.fill("Hello")
+    expect(refusal).to_have_text("")
+    page.keyboard.press("Enter")
+    chatting.wait_for_answer()
+    page.get_by_role("button", name="Edit").click()
+    changed = page.locator("form.edit textarea")
+    changed.fill("y" * 200_001)
+    page.keyboard.press("Enter")
+    assert "this one has 200,001" in changed.evaluate("area => area.validationMessage")
+    assert len(changed.input_value()) == 200_001
+
+
+def test_the_keyboard_stays_in_the_conversation_when_an_answer_is_asked_for_again(
+    chatting: Visit,
+) -> None:
+    page = chatting.page
+    chatting.ask("Hello")
+    chatting.wait_for_answer()
+    page.get_by_role("button", name="Answer again").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".versions")).to_contain_text("2/2")
+    expect(page.locator("#scroller")).to_be_focused()

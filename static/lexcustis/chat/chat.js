@@ -1,7 +1,7 @@
 // The chat page: wires composer, turns, transcript, list and keys together.
 
 import { copy } from "../page.js";
-import { Composer } from "./composer.js";
+import { Composer, tooLong } from "./composer.js";
 import { askAbout, noteSeen, wasSeen } from "./found.js";
 import { startKeyboard } from "./keyboard.js";
 import { enhance } from "./prose.js";
@@ -65,6 +65,10 @@ function begin({ request, prompt = "", instead = null }) {
   composer.setBusy(true);
   say(status.dataset.generating);
   turn.run();
+  // The button that was pressed has gone with the version it belonged to: keys go on from here.
+  if (instead && document.activeElement === document.body) {
+    document.getElementById("scroller").focus({ preventScroll: true });
+  }
   follower.jump();
 }
 
@@ -198,6 +202,7 @@ function edit(message, text = null) {
     message.querySelector("[data-action=edit]").focus();
   };
   form.querySelector("[data-action=cancel-edit]").addEventListener("click", leave);
+  area.addEventListener("input", () => area.setCustomValidity(tooLong(area.value.trim())));
   area.addEventListener("keydown", (event) => {
     if (event.key === "Escape") {
       event.stopPropagation();

@@ -9,6 +9,21 @@ const send = document.getElementById("send");
 const stop = document.getElementById("stop");
 const refusal = document.getElementById("refusal");
 const ROUTE = "lexcustis.route";
+const words = JSON.parse(document.getElementById("words").textContent);
+const most = Number(question.dataset.most);
+
+/**
+ * What is said of *text* where it is longer than one message may be, else nothing. A field that
+ * takes no more would cut a pasted text without a word.
+ */
+export function tooLong(text) {
+  if (text.length <= most) return "";
+  let length = 0;
+  for (const _sign of text) length += 1;  // as the server counts them
+  const grouped = (number) => number.toLocaleString("en-GB");
+  return length <= most ? "" : words.too_long
+    .replace("%most%", grouped(most)).replace("%length%", grouped(length));
+}
 
 export class Composer {
   constructor({ onSend, onStop, conversation }) {
@@ -17,7 +32,7 @@ export class Composer {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const text = question.value.trim();
-      if (text && !this.busy && !this.reason()) onSend(text);
+      if (text && !this.busy && !this.reason() && !tooLong(text)) onSend(text);
     });
     stop.addEventListener("click", onStop);
     question.addEventListener("keydown", (event) => {
@@ -87,14 +102,16 @@ export class Composer {
     badge.classList.toggle("refused", Boolean(reason));
     badge.querySelector("[data-region-name]").textContent = regionName;
     swapIcon(badge, regionIcon);
-    refusal.textContent = this.reason();
     this.showState();
   }
 
   showState() {
     send.hidden = this.busy;
     stop.hidden = !this.busy;
-    send.disabled = Boolean(this.reason()) || !question.value.trim();
+    const excess = tooLong(question.value.trim());
+    const said = this.reason() || excess;
+    if (refusal.textContent !== said) refusal.textContent = said;
+    send.disabled = Boolean(said) || !question.value.trim();
   }
 
   setBusy(busy) {
