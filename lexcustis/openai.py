@@ -43,14 +43,15 @@ class OpenAICompatibleAPI(CompleteAPI):
     }
     with_input: ClassVar[dict[str, str]] = {
         "400": "Not JSON, or a field is missing or wrong",
-        "413": "Too large",
+        "413": f"Larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes",
     }
 
 
 openai_api = OpenAICompatibleAPI(
     title="Lex Custis, OpenAI-compatible",
     version=settings.VERSION,
-    description="Chat completions, embeddings and models in OpenAI's form.",
+    description="Chat completions, embeddings and models in OpenAI's form. A request has at most "
+    f"{settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes, whatever they are made of.",
     auth=[KeyAuth()],
     parser=StrictParser(),
     urls_namespace="openai",
@@ -108,7 +109,8 @@ def _not_found(_request: HttpRequest, _error_: Http404) -> HttpResponse:
 
 @openai_api.exception_handler(RequestDataTooBig)
 def _too_big(_request: HttpRequest, _big: RequestDataTooBig) -> HttpResponse:
-    return _error(413, "too_large", "The request is too large.")
+    message = f"The request is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes."
+    return _error(413, "too_large", message)
 
 
 @openai_api.exception_handler(HttpError)

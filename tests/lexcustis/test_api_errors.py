@@ -82,7 +82,10 @@ def test_a_body_that_is_too_large(web_server: str, cast: Cast) -> None:
         response = client.post(
             "/api/v1/chat", content=body, headers={"Content-Type": "application/json"}
         )
+        compatible = client.post("/v1/chat/completions", content=body)
     assert (response.status_code, error_of(response)["code"]) == (413, "too_large")
+    assert compatible.status_code == 413
+    assert str(settings.DATA_UPLOAD_MAX_MEMORY_SIZE) in compatible.json()["error"]["message"]
 
 
 def test_nobody_and_forged_calls(web_server: str, cast: Cast) -> None:
