@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from django.utils import timezone
 
 from orgs.members import add_member
 from orgs.models import Organisation, User
@@ -28,6 +32,11 @@ class Cast:
     audrey: Tenant
     other_organisation: Organisation
     charlie: Tenant
+
+    @property
+    def today(self) -> date:
+        """The day in the organisation's time zone, by which pages and budgets count."""
+        return timezone.localdate(timezone=ZoneInfo(self.organisation.time_zone))
 
 
 def make_cast() -> Cast:

@@ -7,7 +7,6 @@ from decimal import Decimal
 
 import pytest
 from django.urls import reverse
-from django.utils import timezone
 
 from llm import budgets
 from llm.models import Budget, BudgetAccount
@@ -29,7 +28,7 @@ def pages(cast: Cast) -> list[str]:
             organisation=cast.organisation,
             budget=budget,
             subject_id=person.user.pk,
-            period_start=timezone.localdate().replace(day=1),
+            period_start=cast.today.replace(day=1),
             settled=Decimal(amount),
         )
     return [

@@ -13,7 +13,6 @@ from django.core.exceptions import ValidationError
 from django.db import connections
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
 
 from audit.models import RecordIndex
 from llm import budgets
@@ -45,7 +44,7 @@ def page(client: Client, name: str, *arguments: Any, **query: str) -> str:
 
 
 def spent(cast: Cast, budget: Budget, subject: Any, amount: str) -> None:
-    start = timezone.localdate().replace(day=1)
+    start = cast.today.replace(day=1)
     BudgetAccount.objects.create(
         organisation=cast.organisation,
         budget=budget,
@@ -165,7 +164,7 @@ def test_usage_is_shown_by_name_and_taken_along(cast: Cast, alice: Client) -> No
     call(cast.max, cost=Decimal("0.25"), currency="USD", response_model=hostile)
     call(cast.rita, cost=Decimal("0.5"), currency="USD", data_region="EU", state="failed")
     for group, words in (
-        ("day", f"{timezone.localdate()}"),
+        ("day", f"{cast.today}"),
         ("user", f"Max ({cast.max.user.email})"),
         ("region", "European Union"),
         ("api_key", "no key: a person in the browser"),
@@ -198,7 +197,7 @@ def test_calls_without_a_price_stand_with_the_others_of_their_day(
     call(cast.max, state="blocked", input_tokens=None)
     call(cast.max, input_tokens=7)
     text = page(alice, "admin:llm_usage", by="day")
-    assert text.count(f'<th scope="row">{timezone.localdate()}') == 1
+    assert text.count(f'<th scope="row">{cast.today}') == 1
     assert "0.2500 USD and 1 call without a price" in text
     assert '<td class="number">3</td>' in text
     call(cast.max, state="blocked", input_tokens=None, provider_name="", data_region="")
