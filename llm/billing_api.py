@@ -91,7 +91,7 @@ class DeliveryOut(Schema):
 )
 def usage_csv(request: HttpRequest, query: Query[UsagePeriod]) -> HttpResponse:
     """Calls, tokens and cost by day, provider, model, person and key, which stand as ids."""
-    since, until = period_of(query)
+    since, until = period_of(tenant_of_call(request), query)
     text = billing.usage_as_csv(tenant_of_call(request), since=since, until=until)
     response = HttpResponse(text, content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="billing_{since}_{until}.csv"'

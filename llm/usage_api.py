@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -18,6 +19,7 @@ from llm.models import Budget
 from llm.schemas import MAX_MESSAGE
 from orgs.api_auth import tenant_of_call
 from orgs.roles import Permission
+from orgs.tenancy import Tenant
 
 router = Router(tags=["usage"])
 
@@ -205,15 +207,16 @@ def _budget(request: HttpRequest, budget_id: UUID) -> Budget:
 
 
 def _table(request: HttpRequest, query: UsageQuery) -> dict[str, Any]:
-    since, until = period_of(query)
+    since, until = period_of(tenant_of_call(request), query)
     groups = [name.strip() for name in query.group_by.split(",")]
     rows = usage.usage_table(tenant_of_call(request), since=since, until=until, group_by=groups)
     return {"since": since, "until": until, "group_by": groups, "rows": rows}
 
 
-def period_of(query: UsagePeriod) -> tuple[date, date]:
-    """The first and the last day that are asked for."""
-    until = query.until or timezone.localdate()
+def period_of(tenant: Tenant, query: UsagePeriod) -> tuple[date, date]:
+    """The first and the last day that are asked for, until today in the organisation's zone."""
+    zone = ZoneInfo(tenant.organisation.time_zone)
+    until = query.until or timezone.localdate(timezone=zone)
     try:
         return query.since or until - timedelta(days=30), until
     except OverflowError as error:
