@@ -25,7 +25,7 @@ from audit.ledger import Draft, Text, append
 from dossier.law import facts
 from dossier.upstream_models import UpstreamDocument, UpstreamRequest
 from orgs import vault
-from orgs.days import require_plausible
+from orgs.days import require_plausible, today_in
 from orgs.identifiers import uuid7
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
@@ -63,7 +63,8 @@ def add_document(
 ) -> UpstreamDocument:
     """Keep *data* as it was retrieved by hand on that day; the server fetches nothing."""
     tenant.require(Permission.DECLARE)
-    _check(data, answers, retrieved_on, is_from_somewhere=bool(url or request))
+    today = today_in(tenant.organisation.time_zone)
+    _check(data, answers, retrieved_on, today=today, is_from_somewhere=bool(url or request))
     if request is not None and request.organisation_id != tenant.organisation_id:
         raise Http404
     name = PurePath(file_name.replace("\\", "/")).name[:200] or "document"
@@ -141,7 +142,12 @@ def _place(document_id: UUID) -> str:
 
 
 def _check(
-    data: bytes, answers: Sequence[str], retrieved_on: date, *, is_from_somewhere: bool
+    data: bytes,
+    answers: Sequence[str],
+    retrieved_on: date,
+    *,
+    today: date,
+    is_from_somewhere: bool,
 ) -> None:
     if not data:
         raise ValidationError({"file": _("The file is empty.")})
@@ -150,7 +156,7 @@ def _check(
     if set(answers) - set(annex_xii_keys()):
         raise ValidationError({"answers": _("Annex XII has no such item.")})
     require_plausible(retrieved_on=retrieved_on)
-    if retrieved_on > timezone.now().date():
+    if retrieved_on > today:
         raise ValidationError({"retrieved_on": _("This day is still to come.")})
     if not is_from_somewhere:
         message = _("Say where it comes from: its address, or the request that it answers.")

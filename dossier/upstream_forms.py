@@ -92,9 +92,7 @@ class AnswerForm(forms.Form):
         ],
         widget=forms.RadioSelect,
     )
-    answered_on = forms.DateField(
-        label=_("On"), widget=_day(), initial=lambda: timezone.now().date()
-    )
+    answered_on = forms.DateField(label=_("On"), widget=_day(), initial=timezone.localdate)
     answer = forms.CharField(
         label=_("In a few words"),
         max_length=4000,

@@ -20,6 +20,7 @@ from dossier.snapshots import Snapshot, snapshots
 from dossier.upstream_models import UpstreamDocument, UpstreamRequest
 from dossier.upstream_requests import SUMMARY
 from llm.models import Inference
+from orgs.days import today_in
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
 
@@ -178,7 +179,7 @@ def complaint_draft(tenant: Tenant, model: str) -> str:
         "entity": (row.maker or {}).get("fields", {}).get("gpai_provider_entity"),
         "missing": [item for item in row.checklist if item.state not in _ANSWERED],
         "requests": sorted(row.requests, key=lambda request: request.asked_on),
-        "today": timezone.now().date(),
+        "today": today_in(tenant.organisation.time_zone),
     }
     return render_to_string("dossier/complaint_art89.txt", context)
 

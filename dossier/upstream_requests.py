@@ -25,7 +25,7 @@ from dossier.law import facts, maker_of
 from dossier.upstream_documents import annex_xii_keys
 from dossier.upstream_models import UpstreamRequest
 from orgs.changes import SYSTEM
-from orgs.days import require_plausible
+from orgs.days import require_plausible, today_in
 from orgs.models import Membership
 from orgs.roles import Permission, Role
 from orgs.tenancy import Tenant
@@ -61,7 +61,7 @@ def ask(
     tenant.require(Permission.DECLARE)
     _check_items(items)
     require_plausible(asked_on=asked_on)
-    if asked_on > timezone.now().date():
+    if asked_on > today_in(tenant.organisation.time_zone):
         raise ValidationError({"asked_on": _("This day is still to come.")})
     signatory = is_signatory(model.strip())
     request = UpstreamRequest(
@@ -97,7 +97,7 @@ def note_answer(
         raise ValidationError({"outcome": _("Say whether documents came or the answer was no.")})
     if not answer.strip():
         raise ValidationError({"answer": _("Say in a few words what came back.")})
-    if not request.asked_on <= answered_on <= timezone.now().date():
+    if not request.asked_on <= answered_on <= today_in(tenant.organisation.time_zone):
         raise ValidationError(
             {"answered_on": _("An answer comes after its question, until today.")}
         )

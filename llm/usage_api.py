@@ -6,18 +6,17 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.utils import timezone
 from ninja import Field, Query, Router, Schema, Status
 
 from llm import budgets, estimates, usage
 from llm.models import Budget
 from llm.schemas import MAX_MESSAGE
 from orgs.api_auth import tenant_of_call
+from orgs.days import today_in
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
 
@@ -215,8 +214,7 @@ def _table(request: HttpRequest, query: UsageQuery) -> dict[str, Any]:
 
 def period_of(tenant: Tenant, query: UsagePeriod) -> tuple[date, date]:
     """The first and the last day that are asked for, until today in the organisation's zone."""
-    zone = ZoneInfo(tenant.organisation.time_zone)
-    until = query.until or timezone.localdate(timezone=zone)
+    until = query.until or today_in(tenant.organisation.time_zone)
     try:
         return query.since or until - timedelta(days=30), until
     except OverflowError as error:

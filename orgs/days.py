@@ -1,14 +1,21 @@
-"""Days that people enter: which of them can only be a slip of the finger."""
+"""Days: which one it is for an organisation, and which can only be a slip of the finger."""
 
 from __future__ import annotations
 
 from datetime import date
+from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 FIRST_DAY = date(2000, 1, 1)
 LAST_DAY = date(2099, 12, 31)
+
+
+def today_in(zone: str) -> date:
+    """Today's date in a time zone, such as an organisation's."""
+    return timezone.localdate(timezone=ZoneInfo(zone))
 
 
 def require_plausible(**days: date | None) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
 from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import Http404
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from orgs.changes import Change, announce
+from orgs.days import today_in
 from orgs.models import AISystem, ApiKey, Organisation, User
 from orgs.roles import Permission
 from orgs.tenancy import Tenant, TenantQuerySet
@@ -158,13 +157,9 @@ def _keep_a_default(tenant: Tenant, row: AISystem) -> None:
 
 def _date_retirement(system: AISystem) -> None:
     if system.status == AISystem.Status.RETIRED:
-        system.retired_on = system.retired_on or _today()
+        system.retired_on = system.retired_on or today_in(system.organisation.time_zone)
     else:
         system.retired_on = None
-
-
-def _today() -> date:
-    return timezone.now().date()
 
 
 def _members(tenant: Tenant, people: Iterable[User]) -> list[User]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import date, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.conf import settings
@@ -66,6 +67,20 @@ def use(cast: Cast) -> None:
         model=MODEL,
         answered_by="gpt-5.5-2026-10",
     )
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12"])
+def test_what_is_still_to_come_is_told_by_the_organisation_s_calendar(
+    cast: Cast, zone: str
+) -> None:
+    """One of the two is on another day than UTC at any hour."""
+    cast.olivia.organisation.time_zone = zone
+    today = timezone.localdate(timezone=ZoneInfo(zone))
+    tomorrow = today + timedelta(days=1)
+    for enter, name in ((question, "asked_on"), (summary, "retrieved_on")):
+        enter(cast, **{name: today})
+        with pytest.raises(ValidationError, match="still to come"):
+            enter(cast, **{name: tomorrow})
 
 
 def test_every_model_in_the_log_is_listed_with_maker_and_host(cast: Cast) -> None:
