@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from llm.models import Inference
@@ -19,7 +20,8 @@ def test_an_answer_that_is_paused_ends_before_the_eyes_of_who_reads_it(
     window.sign_in(cast.max.user.email)
     window.page.goto(f"{window.url}/")
     window.ask("[[long]]")
-    window.page.locator(".answer p").first.wait_for()
+    # Words of the model: before its first one stands a place for them.
+    window.page.locator(".answer [data-content]").filter(has_text=re.compile(r"\w")).wait_for()
     in_thread(lambda: pause(cast.alice, reason="An incident"))
     window.page.get_by_text("Your organisation has paused the use of AI").first.wait_for()
     window.page.locator("#send").wait_for()

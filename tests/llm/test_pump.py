@@ -214,8 +214,8 @@ async def test_silence_upstream_is_a_failure(cast: Cast) -> None:
 
 
 async def test_thinking_is_no_silence(cast: Cast) -> None:
-    thoughts = [step for _ in range(6) for step in (Wait(0.1), Reasoning("hm "))]
-    provider = Scripted(Started(), *thoughts, *WHOLE[1:], idle_seconds=0.3)
+    thoughts = [step for _ in range(6) for step in (Wait(0.3), Reasoning("hm "))]
+    provider = Scripted(Started(), *thoughts, *WHOLE[1:], idle_seconds=1.5)
     pump = Pump(call_of(cast, provider))
     assert (await pump.finished()).outcome.state == State.COMPLETED
 
