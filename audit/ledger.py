@@ -29,6 +29,7 @@ __all__ = [
     "append",
     "commit",
     "commit_blocking",
+    "commit_if_idle",
     "wait_until_sealed",
 ]
 
@@ -64,9 +65,20 @@ async def commit(draft: Draft, companion: Companion | None = None) -> Receipt:
 
 def commit_blocking(draft: Draft, companion: Companion | None = None) -> Receipt:
     """:func:`commit` for synchronous code. Not while holding locks the companion needs."""
+    from audit.writer import submit, wait, write
+
+    return wait(write(draft, companion) or submit(draft, companion))
+
+
+def commit_if_idle(draft: Draft, companion: Companion | None = None) -> Receipt | None:
+    """:func:`commit_blocking` where nobody is writing; else None, and nothing is done.
+
+    For a thread that has better things to do than to wait for others.
+    """
     from audit.writer import wait, write
 
-    return wait(write(draft, companion))
+    writing = write(draft, companion)
+    return None if writing is None else wait(writing)
 
 
 def wait_until_sealed(receipt: Receipt, *, timeout: float = 5.0) -> bool:

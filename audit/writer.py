@@ -73,14 +73,13 @@ def submit(draft: Draft, companion: Companion | None) -> _Future:
     return job.future
 
 
-def write(draft: Draft, companion: Companion | None) -> _Future:
-    """Write a draft here and now where the writer is idle; else :func:`submit` it.
+def write(draft: Draft, companion: Companion | None) -> _Future | None:
+    """Write a draft here and now; None where the writer is busy, or this thread must not wait.
 
     To hand it to another thread and wait for that one takes longer than to write it.
     """
     job = _Job(draft, companion)
-    _writer().write(job)
-    return job.future
+    return job.future if _writer().write(job) else None
 
 
 def wait(future: _Future) -> Receipt:
@@ -130,15 +129,15 @@ class _Writer:
     def put(self, job: _Job) -> None:
         self._jobs.put(job)
 
-    def write(self, job: _Job) -> None:
-        """Write *job* and what waits, if it is nobody's turn; else it waits as well."""
+    def write(self, job: _Job) -> bool:
+        """Write *job* and what waits, if it is nobody's turn. Whether it was written."""
         if self._is_waiting or _in_event_loop() or not self._turn.acquire(blocking=False):
-            self.put(job)
-            return
+            return False
         try:
             self._write([job])
         finally:
             self._turn.release()
+        return True
 
     def stop(self) -> None:
         """Write what waits, close the connection, end the thread."""

@@ -33,6 +33,7 @@ def unrecorded() -> Any:
         return commit_blocking(draft)
 
     ledger.commit, ledger.commit_blocking = commit, commit_blocking
+    ledger.commit_if_idle = commit_blocking
     return application
 
 

@@ -78,10 +78,12 @@ async def begin_call(prepared: Callable[[], Call]) -> Pump:
     return pump
 
 
-def _stop(deciding: asyncio.Future[tuple[Call, Receipt]]) -> None:
+def _stop(deciding: asyncio.Future[tuple[Call, Receipt | None]]) -> None:
     """Nobody waits any more for what was decided: record that it ended so, if it was recorded."""
     if not deciding.cancelled() and deciding.exception() is None:
-        Pump(*deciding.result()).stop()
+        call, requested = deciding.result()
+        if requested is not None:
+            Pump(call, requested).stop()
 
 
 def prepare(identify: Callable[[], Tenant], wish: Wish) -> Call:
@@ -150,8 +152,8 @@ def ahead(organisation_id: UUID, user_id: UUID, api_key_id: UUID) -> Sequence[Qu
     ]
 
 
-def _decided(prepared: Callable[[], Call]) -> tuple[Call, Receipt]:
-    """Decide, and record the request while this thread is at it. Raises :class:`CallFailed`.
+def _decided(prepared: Callable[[], Call]) -> tuple[Call, Receipt | None]:
+    """Decide, and record the request while this thread is at it, where it need not wait for others.
 
     The database connection is given back before: it belongs to the thread, whose next call may be
     long in coming.

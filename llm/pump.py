@@ -338,10 +338,13 @@ def _uncancel() -> None:
         task.uncancel()
 
 
-def record_request(call: Call) -> Receipt:
-    """Record that *call* was requested, before its pump is made. Raises :class:`CallFailed`."""
+def record_request(call: Call) -> Receipt | None:
+    """Record that *call* was requested before its pump is made, unless that had to wait for others.
+
+    Raises :class:`CallFailed`.
+    """
     try:
-        return ledger.commit_blocking(*_request(call))
+        return ledger.commit_if_idle(*_request(call))
     except LedgerUnavailable as error:
         raise _failed(call, error, None) from error
 
