@@ -120,8 +120,10 @@ def openings_about(tenant: Tenant) -> dict[UUID, list[datetime]]:
     for reading in records.filter(kind=Kind.CONTENT_READ).order_by("at"):
         written = json.loads(record_bytes(tenant.organisation_id, reading.pk))
         links = {link["rel"]: UUID(link["id"]) for link in written["links"]}
+        if links["disclosure"] not in asked:
+            continue
         read = list(records.filter(pk=links["content"]))
-        if links["disclosure"] in asked and str(tenant.user.pk) in _concerned(tenant, read):
+        if str(tenant.user.pk) in _concerned(tenant, read):
             openings[links["disclosure"]].append(reading.at)
     return openings
 
