@@ -10,33 +10,36 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 from ninja.parser import Parser
 
-ERROR = {
-    "type": "object",
-    "title": "Error",
-    "required": ["error"],
-    "properties": {
+
+def error_form(properties: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+    """The JSON Schema of an error that has all of *properties*."""
+    return {
+        "type": "object",
+        "title": "Error",
+        "required": ["error"],
+        "properties": {
+            "error": {"type": "object", "required": list(properties), "properties": properties}
+        },
+        "examples": [example],
+    }
+
+
+_ERROR = error_form(
+    {
+        "code": {"type": "string", "description": "For programs: it does not change."},
+        "message": {"type": "string", "description": "For people."},
+        "details": {"description": "More, where there is more; else null."},
+        "request_id": {"type": ["string", "null"]},
+    },
+    {
         "error": {
-            "type": "object",
-            "required": ["code", "message", "details", "request_id"],
-            "properties": {
-                "code": {"type": "string", "description": "For programs: it does not change."},
-                "message": {"type": "string", "description": "For people."},
-                "details": {"description": "More, where there is more; else null."},
-                "request_id": {"type": ["string", "null"]},
-            },
+            "code": "not_found",
+            "message": "There is no such thing here.",
+            "details": None,
+            "request_id": "6f1c7c6e-7a0e-4c2e-9e55-0b9f3f1f0c11",
         }
     },
-    "examples": [
-        {
-            "error": {
-                "code": "not_found",
-                "message": "There is no such thing here.",
-                "details": None,
-                "request_id": "6f1c7c6e-7a0e-4c2e-9e55-0b9f3f1f0c11",
-            }
-        }
-    ],
-}
+)
 _ALWAYS = {
     "401": "Not signed in",
     "403": "Not allowed",
@@ -58,7 +61,7 @@ class StrictParser(Parser):
 class CompleteAPI(NinjaAPI):
     """The API with its document completed."""
 
-    error_schema: ClassVar[dict[str, Any]] = ERROR
+    error_schema: ClassVar[dict[str, Any]] = _ERROR
     with_input: ClassVar[dict[str, str]] = _WITH_INPUT
 
     def get_openapi_schema(self, **options: Any) -> OpenAPISchema:

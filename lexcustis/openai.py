@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as RequestInvalid
 
-from lexcustis.api_schema import CompleteAPI, StrictParser
+from lexcustis.api_schema import CompleteAPI, StrictParser, error_form
 from llm.calls import CallFailed
 from llm.openai_form import WrongRequest, error_body, error_of
 from orgs.api_auth import KeyAuth
@@ -23,24 +23,15 @@ logger = structlog.get_logger(__name__)
 class OpenAICompatibleAPI(CompleteAPI):
     """Its document has errors as OpenAI's clients read them."""
 
-    error_schema: ClassVar[dict[str, Any]] = {
-        "type": "object",
-        "title": "Error",
-        "required": ["error"],
-        "properties": {
-            "error": {
-                "type": "object",
-                "required": ["message", "type", "param", "code"],
-                "properties": {
-                    "message": {"type": "string", "description": "For people."},
-                    "type": {"type": "string"},
-                    "param": {"type": ["string", "null"], "description": "The wrong field."},
-                    "code": {"type": "string", "description": "For programs."},
-                },
-            }
+    error_schema: ClassVar[dict[str, Any]] = error_form(
+        {
+            "message": {"type": "string", "description": "For people."},
+            "type": {"type": "string"},
+            "param": {"type": ["string", "null"], "description": "The wrong field."},
+            "code": {"type": "string", "description": "For programs."},
         },
-        "examples": [error_body(404, "model_not_found", "“m” is not offered.", "model")],
-    }
+        error_body(404, "model_not_found", "“m” is not offered.", "model"),
+    )
     with_input: ClassVar[dict[str, str]] = {
         "400": "Not JSON, or a field is missing or wrong",
         "413": f"Larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes",
