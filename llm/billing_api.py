@@ -91,8 +91,9 @@ class DeliveryOut(Schema):
 )
 def usage_csv(request: HttpRequest, query: Query[UsagePeriod]) -> HttpResponse:
     """Calls, tokens and cost by day, provider, model, person and key, which stand as ids."""
-    since, until = period_of(tenant_of_call(request), query)
-    text = billing.usage_as_csv(tenant_of_call(request), since=since, until=until)
+    tenant = tenant_of_call(request)
+    since, until = period_of(tenant, query)
+    text = billing.usage_as_csv(tenant, since=since, until=until)
     response = HttpResponse(text, content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="billing_{since}_{until}.csv"'
     return response

@@ -206,9 +206,10 @@ def _budget(request: HttpRequest, budget_id: UUID) -> Budget:
 
 
 def _table(request: HttpRequest, query: UsageQuery) -> dict[str, Any]:
-    since, until = period_of(tenant_of_call(request), query)
+    tenant = tenant_of_call(request)
+    since, until = period_of(tenant, query)
     groups = [name.strip() for name in query.group_by.split(",")]
-    rows = usage.usage_table(tenant_of_call(request), since=since, until=until, group_by=groups)
+    rows = usage.usage_table(tenant, since=since, until=until, group_by=groups)
     return {"since": since, "until": until, "group_by": groups, "rows": rows}
 
 
