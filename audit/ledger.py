@@ -17,8 +17,8 @@ from django.db import connection
 from audit.logs import log_name
 from audit.numbering import give_number_back, take_number
 from audit.records import Draft, Link, Prepared, Receipt, Text, prepare
-from orgs.prepared_queries import insert_rows
-from orgs.trips import in_one_trip
+from orgs.prepared_queries import insertion
+from orgs.trips import Change, change_together
 
 __all__ = [
     "Draft",
@@ -35,8 +35,8 @@ __all__ = [
 
 SEAL_CHANNEL = "lexcustis_seal"
 
-# What is written with a record, on its way to the server. What it returns runs after that way.
-Companion = Callable[[Receipt], Callable[[], None] | None]
+# Tells what is changed with a record, in the same statement.
+Companion = Callable[[Receipt], Sequence[Change]]
 
 
 class LedgerUnavailable(Exception):
@@ -45,18 +45,23 @@ class LedgerUnavailable(Exception):
 
 def append(draft: Draft) -> Receipt:
     """Record *draft* inside the open transaction; if that rolls back, nothing was recorded."""
-    prepared = draft_record(draft)
-    insert([prepared])
+    log = log_name(draft.organisation_id)
+    number = take_number(connection, log.number)
+    try:
+        prepared = prepare(draft, log, number)
+    except Exception:
+        give_number_back(connection)
+        raise
+    change_together(insertions(prepared))
     return prepared.receipt
 
 
 async def commit(draft: Draft, companion: Companion | None = None) -> Receipt:
     """Record *draft* and return after COMMIT, without a thread of its own.
 
-    *companion* runs in the same transaction, on the same way to the server, and may run again
-    after a lost connection: it changes rows and nothing else, and does not ask what came of it.
-    That may what it returns, which runs when the answers are there. If either raises, this draft
-    alone is rolled back and the exception reaches the caller. Raises :class:`LedgerUnavailable`.
+    *companion* is asked what changes with it, and may be asked again after a lost connection. If
+    it raises, or a change does, this draft alone is not recorded and the exception reaches the
+    caller. Raises :class:`LedgerUnavailable`.
     """
     from audit.writer import submit, wait_async
 
@@ -100,38 +105,24 @@ def wait_until_sealed(receipt: Receipt, *, timeout: float = 5.0) -> bool:
     return True
 
 
-def draft_record(draft: Draft) -> Prepared:
-    """Turn a draft into a record with the open transaction's next writer number."""
-    log = log_name(draft.organisation_id)
-    number = take_number(connection, log.number)
-    try:
-        return prepare(draft, log, number)
-    except Exception:
-        give_number_back(connection)
-        raise
-
-
-def insert(records: Sequence[Prepared]) -> None:
-    """Insert records with their content and their rows in the index."""
-    organisations = {record.receipt.record_id: record.index.organisation_id for record in records}
-    # One trip to the server for all rows: none of them waits for the answer of another.
-    with in_one_trip(), connection.cursor() as cursor:
-        cursor.executemany(
+def insertions(record: Prepared) -> list[Change]:
+    """What inserts a record with its content and its row in the index."""
+    receipt = record.receipt
+    changes = [
+        Change(
             "INSERT INTO audit_record (id, log_number, bytes) VALUES (%s, %s, %s)",
-            [(record.receipt.record_id, record.log_number, record.data) for record in records],
-        )
-        contents = [
-            (record.receipt.record_id, slot, organisations[record.receipt.record_id], sealed)
-            for record in records
-            for slot, sealed in record.contents
-        ]
-        if contents:
-            cursor.executemany(
-                "INSERT INTO audit_content (record_id, slot, organisation_id, sealed)"
-                " VALUES (%s, %s, %s, %s)",
-                contents,
-            )
-        insert_rows([record.index for record in records])
-        if any(record.is_awaited for record in records):
+            [receipt.record_id, record.log_number, record.data],
             # Notifying serialises commits, so only where a person waits for the seal.
-            cursor.execute("SELECT pg_notify(%s, '')", [SEAL_CHANNEL])
+            then=f"pg_notify('{SEAL_CHANNEL}', '')" if record.is_awaited else "",
+        ),
+        insertion(record.index),
+    ]
+    for slot, sealed in record.contents:
+        values = [receipt.record_id, slot, record.index.organisation_id, sealed]
+        changes.append(Change(_CONTENT, values))
+    return changes
+
+
+_CONTENT = """
+    INSERT INTO audit_content (record_id, slot, organisation_id, sealed) VALUES (%s, %s, %s, %s)
+"""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 import weakref
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,13 +39,44 @@ class _Taken:
 _writers: weakref.WeakKeyDictionary[Any, dict[int, _Writer]] = weakref.WeakKeyDictionary()
 
 
+class Numbers:
+    """The numbers of records that are sent together on a connection without a transaction.
+
+    Whoever sends them says when they were committed; the numbers of a batch that was not are used
+    again.
+    """
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._of_connection = _writers_of(connection)
+        self._taken: Counter[int] = Counter()
+
+    def take(self, log_number: int) -> tuple[str, int]:
+        """Writer id and number for the next record of this log."""
+        writer = self._of_connection.setdefault(log_number, _Writer())
+        self._taken[log_number] += 1
+        return writer.id, writer.committed + self._taken[log_number]
+
+    def give_back(self, log_number: int) -> None:
+        """Undo the last :meth:`take` of this log."""
+        self._taken[log_number] -= 1
+
+    def are_committed(self) -> None:
+        """Count them."""
+        for log_number, count in self._taken.items():
+            self._of_connection[log_number].committed += count
+        self._taken.clear()
+
+
+def _writers_of(connection: BaseDatabaseWrapper) -> dict[int, _Writer]:
+    connection.ensure_connection()
+    return _writers.setdefault(connection.connection, {})
+
+
 def take_number(connection: BaseDatabaseWrapper, log_number: int) -> tuple[str, int]:
     """Writer id and number for the next record of this log in the connection's transaction."""
     if not connection.in_atomic_block:
         raise RuntimeError("A record is appended inside a transaction.")
-    connection.ensure_connection()
-    of_connection = _writers.setdefault(connection.connection, {})
-    writer = of_connection.setdefault(log_number, _Writer())
+    writer = _writers_of(connection).setdefault(log_number, _Writer())
     # Django drops the hooks of whatever was rolled back, savepoints included, so the hooks that
     # are still there are the numbers in use.
     # Typed as pairs by the stubs; Django keeps triples.

@@ -28,15 +28,16 @@ from django.db import (
     OperationalError,
     connection,
     connections,
-    transaction,
 )
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import load_backend
 
-from audit.ledger import Companion, LedgerUnavailable, draft_record, insert
+from audit.ledger import Companion, LedgerUnavailable, insertions
+from audit.logs import log_name
 from audit.models import Record
-from audit.records import Draft, Prepared, Receipt
-from orgs.trips import in_one_trip
+from audit.numbering import Numbers
+from audit.records import Draft, Prepared, Receipt, prepare
+from orgs.trips import Change, change_together
 
 logger = structlog.get_logger(__name__)
 
@@ -228,41 +229,37 @@ def _finish(jobs: list[_Job]) -> None:
 
 
 def _write_together(jobs: list[_Job]) -> None:
-    """Write all jobs in one transaction; raises what one of them is to blame for.
+    """Write all jobs in one transaction, each with one statement.
 
-    COMMIT goes to the server with the rows, unless somebody asks first what came of those.
+    Raises what one of them is to blame for.
     """
     for job in jobs:
         job.prepared = job.error = None
-    with in_one_trip() as answers, transaction.atomic():
-        ready = _prepared(jobs)
-        if not ready:
-            return
-        insert([prepared for prepared, _companion in ready])
-        checks = [
-            companion(prepared.receipt) for prepared, companion in ready if companion is not None
-        ]
-        asked = [check for check in checks if check is not None]
-        if asked:
-            answers()
-        for check in asked:
-            check()
-    _note_answer()
+    numbers = Numbers(connection)
+    ready = [changes for job in jobs if (changes := _changes_of(job, numbers))]
+    if ready:
+        change_together(*ready)
+        numbers.are_committed()
+        _note_answer()
 
 
-def _prepared(jobs: list[_Job]) -> list[tuple[Prepared, Companion | None]]:
-    """The records with their companions; whatever cannot be a record is its own job's error."""
-    ready = []
-    for job in jobs:
+def _changes_of(job: _Job, numbers: Numbers) -> list[Change]:
+    """What writes a job. Nothing where its draft cannot be a record, which is its own error."""
+    try:
+        log = log_name(job.draft.organisation_id)
+        number = numbers.take(log.number)
         try:
-            job.prepared = draft_record(job.draft)
-        except Error:
+            job.prepared = prepare(job.draft, log, number)
+        except Exception:
+            numbers.give_back(log.number)
             raise
-        except Exception as error:
-            job.error = error
-        else:
-            ready.append((job.prepared, job.companion))
-    return ready
+    except Error:
+        raise
+    except Exception as error:
+        job.error = error
+        return []
+    companion = job.companion(job.prepared.receipt) if job.companion is not None else ()
+    return [*insertions(job.prepared), *companion]
 
 
 def _note_answer() -> None:

@@ -28,6 +28,7 @@ from llm.providers.errors import Unavailable
 from llm.providers.simulated import SimulatedProvider
 from orgs.identifiers import uuid7
 from orgs.tenancy import Tenant
+from orgs.trips import change_together
 
 DAYS = 92
 # Out of a hundred answers; the others are whole.
@@ -86,7 +87,7 @@ def exchange(
     """One question and its answer, recorded as if they had happened at *at*."""
     with clock_at(at):
         call = replace(chat.prepare(lambda: tenant, wish), at=at, id=uuid7(at))
-        rows.begin(call, append(records.requested(call)))
+        change_together(rows.beginning(call, append(records.requested(call))))
     outcome = _outcome(call, chance)
     ended_at = at + timedelta(milliseconds=outcome.duration_ms)
     with clock_at(ended_at):

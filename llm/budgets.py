@@ -30,7 +30,7 @@ from orgs.models import ApiKey, Membership, Organisation
 from orgs.prepared_queries import PreparedQuery
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
-from orgs.trips import ask
+from orgs.trips import Change, ask
 
 # What an answer may take where the caller sets no limit: enough for most, and only reserved.
 DEFAULT_ANSWER_TOKENS = 1024
@@ -104,12 +104,11 @@ _RESERVE = """
 """
 
 
-def settle(inference_id: UUID, outcome: Outcome) -> None:
-    """Enter what the call really took, in the transaction that records its ending."""
+def settling(inference_id: UUID, outcome: Outcome) -> Change:
+    """What enters what the call really took, in the transaction that records its ending."""
     usage = outcome.usage
     tokens = usage.input_tokens + usage.output_tokens if usage else 0
-    with connection.cursor() as cursor:
-        cursor.execute(_SETTLE, [tokens, outcome.currency, outcome.cost, inference_id])
+    return Change(_SETTLE, [tokens, outcome.currency, outcome.cost, inference_id])
 
 
 _SETTLE = f"""

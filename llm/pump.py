@@ -218,9 +218,10 @@ class Pump:
         except asyncio.CancelledError:
             # Shutting down, and it is not known whether the request was recorded before.
             outcome = outcome_of(self.call, State.INTERRUPTED, self.stream)
-            ledger.commit_blocking(
-                records.ended(self.call, outcome), partial(rows.send_end, self.call.id, outcome)
-            )
+            with rows.ending_once():
+                ledger.commit_blocking(
+                    records.ended(self.call, outcome), partial(rows.ending, self.call.id, outcome)
+                )
             raise
 
     async def _call_provider(self) -> Outcome:
@@ -301,21 +302,26 @@ class Pump:
     async def _record_ending(self, outcome: Outcome) -> Ended:
         """Record the ending, exactly once (promise P3), however long the ledger is away."""
         draft = records.ended(self.call, outcome)
-        companion = partial(rows.send_end, self.call.id, outcome)
+        companion = partial(rows.ending, self.call.id, outcome)
         try:
-            for pause in RETRIES_SECONDS:
-                try:
-                    return Ended(outcome, await ledger.commit(draft, companion))
-                except LedgerUnavailable:
-                    logger.error("inference.ending_not_recorded", inference_id=str(self.call.id))
-                await asyncio.sleep(pause)
-            return Ended(outcome, await ledger.commit(draft, companion))
-        except asyncio.CancelledError:
-            # Shutting down: this is the last that this process does for the call.
-            return Ended(outcome, ledger.commit_blocking(draft, companion))
+            with rows.ending_once():
+                return Ended(outcome, await self._commit_ending(draft, companion))
         except rows.AlreadyEnded:
             state = await sync_to_async(rows.recorded_state)(self.call.id)
             return Ended(outcome_of(self.call, state, self.stream), None)
+
+    async def _commit_ending(self, draft: Draft, companion: Companion) -> Receipt:
+        try:
+            for pause in RETRIES_SECONDS:
+                try:
+                    return await ledger.commit(draft, companion)
+                except LedgerUnavailable:
+                    logger.error("inference.ending_not_recorded", inference_id=str(self.call.id))
+                await asyncio.sleep(pause)
+            return await ledger.commit(draft, companion)
+        except asyncio.CancelledError:
+            # Shutting down: this is the last that this process does for the call.
+            return ledger.commit_blocking(draft, companion)
 
     def _milliseconds(self, at: float | None) -> int | None:
         return None if at is None else round((at - self._began) * 1000)
@@ -350,7 +356,7 @@ def record_request(call: Call) -> Receipt | None:
 
 
 def _request(call: Call) -> tuple[Draft, Companion]:
-    return records.requested(call), partial(rows.begin, call)
+    return records.requested(call), partial(rows.beginning, call)
 
 
 def _failed(call: Call, error: Exception | None, requested: Receipt | None) -> CallFailed:

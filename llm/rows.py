@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, connections
+from django.db import IntegrityError, connections
 from django.utils import timezone
 
 from audit.ledger import Receipt
@@ -16,26 +17,27 @@ from llm.calls import Call, Outcome, Place, State
 from llm.leases import expiry
 from llm.models import Conversation, Inference, Message
 from llm.records import writable
-from orgs.prepared_queries import insert_rows
-from orgs.trips import in_one_trip
+from orgs.prepared_queries import insertion
+from orgs.trips import Change, change_together
+
+ENDS_ONCE = "llm_inference_ends_once"  # how the database names its refusal of a second ending
 
 
 class AlreadyEnded(Exception):
     """Somebody else has recorded the ending: there is exactly one (promise P3)."""
 
 
-def begin(call: Call, receipt: Receipt) -> None:
-    """Note that *call* was requested, and its place in a conversation."""
-    with in_one_trip():
-        if call.place is not None and call.attempt == 1:
-            _conversation(call, call.place)
-        insert_rows([_inference(call, receipt)])
-        if call.place is not None and call.attempt == 1:
-            insert_rows(_messages(call, call.place, receipt))
-    if call.place is not None and call.attempt > 1:
+def beginning(call: Call, receipt: Receipt) -> list[Change]:
+    """What notes that *call* was requested, and its place in a conversation."""
+    changes = [insertion(_inference(call, receipt))]
+    if call.place is None:
+        return changes
+    if call.attempt > 1:
         # The answer stands where it stood; what makes it is now this attempt.
-        answers = Message.objects.for_tenant(call.tenant).filter(pk=call.place.answer_id)
-        answers.update(inference_id=receipt.record_id, record_id=None)
+        values = [receipt.record_id, call.place.answer_id, call.tenant.organisation_id]
+        return [*changes, Change(_ANSWERED_ANEW, values)]
+    messages = _messages(call, call.place, receipt)
+    return [_conversation(call, call.place), *changes, *map(insertion, messages)]
 
 
 def _inference(call: Call, receipt: Receipt) -> Inference:
@@ -60,17 +62,19 @@ def _inference(call: Call, receipt: Receipt) -> Inference:
 
 
 def end(inference_id: UUID, outcome: Outcome, receipt: Receipt) -> None:
-    """Turn the inference's state away from ``started``, once and for all.
+    """Turn the inference's state away from ``started``, in the open transaction.
 
     Raises :class:`AlreadyEnded`, so that the record of a second ending is rolled back.
     """
-    with in_one_trip():
-        check = send_end(inference_id, outcome, receipt)
-    check()
+    with ending_once():
+        change_together(ending(inference_id, outcome, receipt))
 
 
-def send_end(inference_id: UUID, outcome: Outcome, receipt: Receipt) -> Callable[[], None]:
-    """:func:`end` on its way to the server; what it returns is asked when the answers are there."""
+def ending(inference_id: UUID, outcome: Outcome, receipt: Receipt) -> list[Change]:
+    """What turns the inference's state away from ``started``, once and for all.
+
+    Make these changes within :func:`ending_once`.
+    """
     usage = outcome.usage
     values: dict[str, Any] = {
         "state": outcome.state.value,
@@ -88,28 +92,33 @@ def send_end(inference_id: UUID, outcome: Outcome, receipt: Receipt) -> Callable
         "ended_at": timezone.now(),
     }
     changes = ", ".join(f"{column} = %s" for column in values)
-    cursor = connection.cursor()
-    # By its own id, within its own record's transaction.
-    cursor.execute(
-        f"UPDATE {Inference._meta.db_table} SET {changes}"  # noqa: S608 - names only
-        " WHERE id = %s AND state = %s",
-        [*values.values(), inference_id, State.STARTED.value],
-    )
-    budgets.settle(inference_id, outcome)
-    with connection.cursor() as other:
+    return [
+        Change(
+            # By its own id, within its own record's transaction.
+            f"UPDATE {Inference._meta.db_table} SET {changes}"  # noqa: S608 - names only
+            " WHERE id = %s AND state = %s",
+            [*values.values(), inference_id, State.STARTED.value],
+            then="llm_ended_once({rows})",
+        ),
+        budgets.settling(inference_id, outcome),
         # The answer of that same inference.
-        other.execute(
+        Change(
             f"UPDATE {Message._meta.db_table} SET record_id = %s WHERE inference_id = %s",  # noqa: S608
             [receipt.record_id, inference_id],
-        )
+        ),
+    ]
 
-    def check() -> None:
-        with cursor:
-            is_changed = bool(cursor.rowcount)
-        if not is_changed:
-            raise AlreadyEnded(f"The inference {inference_id} has its ending already.")
 
-    return check
+@contextmanager
+def ending_once() -> Iterator[None]:
+    """Raise :class:`AlreadyEnded` where the database refuses a second ending."""
+    try:
+        yield
+    except IntegrityError as error:
+        diagnosis = getattr(error.__cause__, "diag", None)
+        if diagnosis is None or diagnosis.constraint_name != ENDS_ONCE:
+            raise
+        raise AlreadyEnded("The inference has its ending already.") from error
 
 
 def recorded_state(inference_id: UUID) -> State:
@@ -121,9 +130,13 @@ def recorded_state(inference_id: UUID) -> State:
         connections.close_all()
 
 
-def _conversation(call: Call, place: Place) -> None:
-    if place.is_new:
-        made = Conversation(
+def _conversation(call: Call, place: Place) -> Change:
+    """What makes the conversation, or brings it up to date."""
+    if not place.is_new:
+        values = [call.at, place.conversation_id, call.tenant.organisation_id, call.tenant.user.pk]
+        return Change(_CONTINUED, values)
+    return insertion(
+        Conversation(
             id=place.conversation_id,
             organisation_id=call.tenant.organisation_id,
             user_id=call.tenant.user.pk,
@@ -132,10 +145,17 @@ def _conversation(call: Call, place: Place) -> None:
             created_at=call.at,
             updated_at=call.at,
         )
-        insert_rows([made])
-    else:
-        mine = Conversation.objects.for_tenant(call.tenant).filter(pk=place.conversation_id)
-        mine.update(updated_at=call.at)
+    )
+
+
+_CONTINUED = (
+    f"UPDATE {Conversation._meta.db_table} SET updated_at = %s"  # noqa: S608 - names only
+    " WHERE id = %s AND organisation_id = %s AND user_id = %s"
+)
+_ANSWERED_ANEW = (
+    f"UPDATE {Message._meta.db_table} SET inference_id = %s, record_id = NULL"  # noqa: S608 - names only
+    " WHERE id = %s AND organisation_id = %s"
+)
 
 
 def _messages(call: Call, place: Place, receipt: Receipt) -> list[Message]:

@@ -18,7 +18,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.models.sql import Query
 from django.db.models.sql.compiler import SQLCompiler
 
-from orgs.trips import ask, ask_together
+from orgs.trips import Change, ask, ask_together
 
 _Model = TypeVar("_Model", bound=models.Model)
 
@@ -118,24 +118,14 @@ def read_ahead(*questions: Question) -> None:
         _ahead.rows.update(zip(questions, found, strict=True))
 
 
-def insert_rows(rows: Sequence[models.Model]) -> None:
-    """Insert *rows*, all of one model with their keys set, on this thread's connection.
+def insertion(row: models.Model) -> Change:
+    """What inserts *row*, whose key is set.
 
-    What ``bulk_create`` does, where its SQL is the same each time; nothing is asked back.
+    What ``save`` does, where its SQL is the same each time; for fields that the server reads from
+    their text.
     """
-    connection = connections[DEFAULT_DB_ALIAS]
-    fields, sql = _insertion(type(rows[0]))
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            sql,
-            [
-                [
-                    field.get_db_prep_save(field.pre_save(row, add=True), connection)
-                    for field in fields
-                ]
-                for row in rows
-            ],
-        )
+    fields, sql = _insertion(type(row))
+    return Change(sql, [field.pre_save(row, add=True) for field in fields])
 
 
 @cache

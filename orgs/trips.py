@@ -8,15 +8,31 @@ DATABASE_REMEMBERS_PLANS is off.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection
-from psycopg import Cursor
-from psycopg.pq import ExecStatus, PipelineStatus
+from psycopg import Cursor, RawCursor
+from psycopg.pq import ExecStatus
 
 Statement = tuple[str, Sequence[Any] | Mapping[str, Any]]
 Rows = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An INSERT or UPDATE, with a value for each ``%s``.
+
+    ``then`` is an expression that is evaluated with it, in which ``{rows}`` stands for the number
+    of rows that it changed.
+    """
+
+    sql: str
+    values: Sequence[Any]
+    then: str = ""
 
 
 def ask_together(*statements: Statement, binary: bool = False) -> list[Rows]:
@@ -49,24 +65,49 @@ def ask(
     return ask_together((query, parameters), binary=binary)[0]
 
 
-@contextlib.contextmanager
-def in_one_trip() -> Iterator[Callable[[], None]]:
-    """Send what the block inserts together, and wait once, at its end.
+def change_together(*groups: Sequence[Change]) -> None:
+    """Make all changes on this thread's connection: one transaction, the open one if there is one.
 
-    Only for statements whose results nobody reads before, not even how many rows they changed,
-    unless the block calls what it is given, which waits for all answers so far. What a statement
-    is to blame for is raised at the end, as Django's own errors. Inside of another such block it is
-    a part of that.
+    The changes of a group are one statement, in which none sees what another does. Values go as
+    text, whose types the server knows from its columns: so it has one plan, whatever is NULL.
+    The first error ends the transaction, and is Django's own.
     """
     connection.ensure_connection()
     link = connection.connection
-    if link.pgconn.pipeline_status == PipelineStatus.ON:
-        yield lambda: None
-        return
+    # Outside of a transaction the server makes one of all that comes in a pipeline.
+    way = link.pipeline() if len(groups) > 1 else contextlib.nullcontext()
+    with connection.wrap_database_errors, way:
+        for changes in groups:
+            statement = _joined(tuple((change.sql, change.then) for change in changes))
+            values = [_as_text(value) for change in changes for value in change.values]
+            RawCursor(link).execute(statement, values, prepare=True)
 
-    def wait() -> None:
-        with connection.wrap_database_errors:
-            pipeline.sync()
 
-    with connection.wrap_database_errors, link.pipeline() as pipeline:
-        yield wait
+@lru_cache(maxsize=256)
+def _joined(changes: tuple[tuple[str, str], ...]) -> str:
+    """One statement that makes all changes, its values numbered as the server wants them."""
+    steps, then = [], []
+    for number, (sql, expression) in enumerate(changes):
+        is_counted = "{rows}" in expression
+        steps.append(f"c{number} AS ({sql}{' RETURNING 1' if is_counted else ''})")
+        if expression:
+            then.append(expression.replace("{rows}", f"(SELECT count(*) FROM c{number})"))  # noqa: S608
+    parts = ["WITH", ", ".join(steps), "SELECT", ", ".join(then)]
+    first, *others = " ".join(parts).split("%s")
+    return first + "".join(f"${number}{part}" for number, part in enumerate(others, 1))
+
+
+def _as_text(value: Any) -> str | bytes | None:
+    """A value as PostgreSQL reads it from text; bytes and NULL as they are."""
+    if value is None or type(value) in (str, bytes):
+        text: str | bytes | None = value
+        return text
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case list():
+            escaped = (str(item).replace("\\", "\\\\").replace('"', '\\"') for item in value)
+            return "{" + ",".join(f'"{item}"' for item in escaped) + "}"
+        case date():
+            return value.isoformat()
+    return str(value)

@@ -6,12 +6,13 @@ import asyncio
 import json
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, connection, connections, transaction
 
 from audit import writer
 from audit.canonical import NotCanonical
@@ -34,6 +35,7 @@ from orgs.identifiers import uuid7
 from orgs.organisations import pause
 from orgs.roles import Role
 from orgs.tenancy import PermissionRefused
+from orgs.trips import Change, change_together
 from tests.cast import Cast
 
 
@@ -157,7 +159,7 @@ def test_append_needs_a_transaction(cast: Cast) -> None:
 def test_a_failing_companion_takes_back_its_own_draft_alone(cast: Cast) -> None:
     seen: list[UUID] = []
 
-    def refuse(receipt: Receipt) -> None:
+    def refuse(receipt: Receipt) -> list[Change]:
         seen.append(receipt.record_id)
         raise ValueError("no")
 
@@ -204,25 +206,26 @@ def test_a_lost_connection_is_replaced(cast: Cast) -> None:
 
 
 class _Lost:
-    """The writer's connection, lost once: at COMMIT, which arrives before, later or never."""
+    """The writer's connection, lost once: what it sends arrives before, later or never."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, arrives: str) -> None:
         self.arrives = arrives
-        self.wrapper = writer._writer()._connection
-        self._commit = self.wrapper._commit
         self._patch = monkeypatch
-        monkeypatch.setattr(self.wrapper, "_commit", self._lose)
+        monkeypatch.setattr(writer, "change_together", self._lose)
 
-    def _lose(self) -> None:
-        self._patch.setattr(self.wrapper, "_commit", self._commit)
-        link = self.wrapper.connection
-        if self.arrives == "before":
-            self._commit()
+    def _lose(self, *groups: Sequence[Change]) -> None:
+        self._patch.setattr(writer, "change_together", change_together)
+        wrapper = connections["default"]
+        link = wrapper.connection
         if self.arrives == "later":
             # The transaction stands open on the server, and nobody here has it any more.
-            self.wrapper.connection = None
+            link.execute("BEGIN")
+            change_together(*groups)
+            wrapper.connection = None
             threading.Timer(0.5, link.commit).start()
         else:
+            if self.arrives == "before":
+                change_together(*groups)
             link.close()
         raise OperationalError("the connection is closed")
 
@@ -260,10 +263,9 @@ def test_a_stopped_writer_starts_again(cast: Cast) -> None:
     assert len(writer_numbers(cast)) >= 2
 
 
-def slow(_receipt: Receipt) -> None:
+def slow(_receipt: Receipt) -> list[Change]:
     """A server that takes its time, and answers."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_sleep(0.3)")
+    return [Change("UPDATE audit_log SET size = size WHERE false", [], then="pg_sleep(0.3)")]
 
 
 def records_of_calls(cast: Cast) -> set[UUID]:

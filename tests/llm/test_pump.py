@@ -317,9 +317,9 @@ async def test_p3_a_second_ending_is_rolled_back(cast: Cast) -> None:
     pump = Pump(call_of(cast, Scripted()))
     await pump.finished()
     again = Outcome(State.FAILED, error_code="late")
-    with pytest.raises(rows.AlreadyEnded):
+    with pytest.raises(rows.AlreadyEnded), rows.ending_once():
         await ledger.commit(
-            records.ended(pump.call, again), partial(rows.send_end, pump.call.id, again)
+            records.ended(pump.call, again), partial(rows.ending, pump.call.id, again)
         )
     assert len(await records_of(pump.call)) == 2
     assert (await row_of(pump.call)).state == State.COMPLETED

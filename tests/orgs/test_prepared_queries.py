@@ -12,11 +12,11 @@ from django.db import connection, connections
 from orgs.models import Membership, User
 from orgs.prepared_queries import (
     PreparedQuery,
-    insert_rows,
+    insertion,
     read_ahead,
     reading_ahead,
 )
-from orgs.trips import ask
+from orgs.trips import ask, change_together
 from tests.cast import Cast
 
 
@@ -91,7 +91,7 @@ def test_rows_are_inserted_as_django_would_write_them(cast: Cast) -> None:
         User(email=f"{name}-{cast.organisation.slug}@example.org", name=name)
         for name in ("Ada", "Zoë")
     ]
-    insert_rows(made)
+    change_together([insertion(user) for user in made])
     for user in made:
         found = User.objects.get(pk=user.pk)
         assert (found.name, found.created_at, found.is_active) == (
