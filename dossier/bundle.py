@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -113,8 +114,7 @@ def build(dossier: Dossier, folder: Path, renderer: Renderer, report: Reporter) 
             unsealed: dict[str, dict[str, Any]] = {}
             for number, language in enumerate(dossier.languages):
                 report("setting pages", 60 + 20 * number // len(dossier.languages))
-                if number:
-                    gc.collect()  # what is left of the paper before, in another language
+                gc.collect()  # what is left of the manifests, or of the paper in another language
                 pdf = renderer.render(
                     printout(material, document, _attachments(manifests), language)
                 )
@@ -174,37 +174,39 @@ def file_name(dossier: Dossier) -> str:
 def _manifests(material: Material, document: Document) -> dict[str, bytes]:
     """Every JSON member but MANIFEST.json, by its name in the zip."""
     kind = material.kind
-    files: dict[str, Any] = {
-        f"{kind.value}_manifest.json": manifest(material, document, kind=kind),
-        "metrics.json": _part(material, "metrics", logbook.usage(material)),
-        "integrity_attestation.json": _attestation(material),
+    # Each is made when it is written, and gone before the next: as objects they take many times
+    # as much as their text.
+    files: dict[str, Callable[[], dict[str, Any]]] = {
+        f"{kind.value}_manifest.json": partial(manifest, material, document, kind=kind),
+        "metrics.json": partial(_part, material, "metrics", logbook.usage),
+        "integrity_attestation.json": partial(_attestation, material),
     }
     if kind in (Kind.ART53, Kind.FULL):
-        files["provider_manifest.json"] = _part(
-            material, "provider_manifest", upstream.register(material)
+        files["provider_manifest.json"] = partial(
+            _part, material, "provider_manifest", upstream.register
         )
     if kind in (Kind.ART10, Kind.FULL):
-        files["data_flow_manifest.json"] = _part(
-            material, "data_flow_manifest", data_flow.statement(material)
+        files["data_flow_manifest.json"] = partial(
+            _part, material, "data_flow_manifest", data_flow.statement
         )
     if kind is Kind.FULL:
-        files["incidents.json"] = _part(material, "incidents", people.incidents(material))
-        files["oversight.json"] = _part(material, "oversight", people.oversight(material))
-    return {name: write(content) for name, content in sorted(files.items())}
+        files["incidents.json"] = partial(_part, material, "incidents", people.incidents)
+        files["oversight.json"] = partial(_part, material, "oversight", people.oversight)
+    return {name: write(content()) for name, content in sorted(files.items())}
 
 
 def _attachments(manifests: Mapping[str, bytes]) -> tuple[Attachment, ...]:
     return tuple(Attachment(name, _purpose(name), data) for name, data in manifests.items())
 
 
-def _part(material: Material, name: str, section: Section) -> dict[str, Any]:
+def _part(material: Material, name: str, section: Callable[[Material], Section]) -> dict[str, Any]:
     return {
         "format": f"lex-custis/{name}/v1",
         "law_version": LAW_VERSION,
         "period_start": moment(material.period.opens),
         "period_end": moment(material.period.closes),
         "dossier": identity(material),
-        "section": section_json(section),
+        "section": section_json(section(material)),
     }
 
 
@@ -212,7 +214,7 @@ def _attestation(material: Material) -> dict[str, Any]:
     """What the service found when it verified its own log, and what that is worth."""
     state = material.integrity
     return {
-        **_part(material, "integrity_attestation", logbook.integrity(material)),
+        **_part(material, "integrity_attestation", logbook.integrity),
         "verified": state.verified,
         "total_entries": state.size,
         "entries_checked": state.entries_checked,

@@ -12,7 +12,7 @@ import hashlib
 import importlib.metadata
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -244,16 +244,38 @@ class WeasyPrintRenderer:
         ]
         page = weasyprint.HTML(string=printout.html, base_url=SCHEME, url_fetcher=fetcher)
         sheet = weasyprint.CSS(string=static_file("dossier/pdf.css").decode(), url_fetcher=fetcher)
+        options = {
+            "stylesheets": [sheet],
+            "attachments": attachments,
+            "pdf_variant": "pdf/a-3a",
+            "pdf_identifier": printout.identifier,
+        }
         with _fixed_date(printout.dated):
-            pdf: bytes = page.write_pdf(
-                stylesheets=[sheet],
-                attachments=attachments,
-                pdf_variant="pdf/a-3a",
-                pdf_identifier=printout.identifier,
-            )
+            document = page.render(**options)
+            for each in document.pages:
+                each.paint = _put_together_after(each.paint)
+            pdf: bytes = document.write_pdf(**options)
         if fetcher.refused:
             raise ValueError(f"A dossier fetches nothing from elsewhere: {fetcher.refused}")
         return pdf
+
+
+def _put_together_after(paint: Callable[..., None]) -> Callable[..., None]:
+    """*paint*, after which what a page is drawn with is no longer thousands of small pieces."""
+
+    def paint_and_put_together(stream: Any, scale: float = 1) -> None:
+        paint(stream, scale)
+        stream.stream[:] = [b"\n".join(map(_bytes_of, stream.stream))]
+
+    return paint_and_put_together
+
+
+def _bytes_of(piece: Any) -> bytes:
+    """A piece of a content stream as it is written: bytes, a word, or an object."""
+    if isinstance(piece, str):
+        return piece.encode()
+    data: bytes = piece if isinstance(piece, bytes) else piece.data
+    return data
 
 
 def engine() -> dict[str, str]:

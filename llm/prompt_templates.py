@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from string import Template
 from typing import Any
 
-import jsonschema
+import jsonschema_rs
 
 from llm.providers.base import ChatMessage
 
@@ -103,8 +103,8 @@ def answer_in_form(text: str, schema: Mapping[str, Any]) -> Any:
     fenced = re.fullmatch(r"\s*```(?:json)?\s*(.*?)\s*```\s*", text, re.DOTALL)
     try:
         value = json.loads(fenced[1] if fenced else text)
-        jsonschema.validate(value, schema)
-    except (ValueError, RecursionError, jsonschema.ValidationError) as error:
+        jsonschema_rs.validate(dict(schema), value)
+    except (ValueError, RecursionError, jsonschema_rs.ValidationError) as error:
         raise NotInForm("The model's answer is not in the form that was asked for.") from error
     return value
 
