@@ -119,8 +119,8 @@ def _provider_and_place(record: bytes) -> tuple[str, str]:
 
 def _text(record: bytes, key: bytes) -> str | None:
     """The text after *key*; None where the key is there twice or an escape is in the text."""
-    start = record.find(key)
-    text = record[start + len(key) : record.find(b'"', start + len(key))]
-    if start != record.rfind(key) or b"\\" in text:
+    start = record.find(key) + len(key)
+    text = record[start : record.find(b'"', start)]
+    if record.find(key, start) >= 0 or b"\\" in text:
         return None
     return text.decode()
