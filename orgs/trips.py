@@ -79,7 +79,7 @@ def change_together(*groups: Sequence[Change]) -> None:
     with connection.wrap_database_errors, way:
         for changes in groups:
             statement = _joined(tuple((change.sql, change.then) for change in changes))
-            values = [_as_text(value) for change in changes for value in change.values]
+            values = [as_text(value) for change in changes for value in change.values]
             RawCursor(link).execute(statement, values, prepare=True)
 
 
@@ -97,8 +97,8 @@ def _joined(changes: tuple[tuple[str, str], ...]) -> str:
     return first + "".join(f"${number}{part}" for number, part in enumerate(others, 1))
 
 
-def _as_text(value: Any) -> str | bytes | None:
-    """A value as PostgreSQL reads it from text; bytes and NULL as they are."""
+def as_text(value: Any) -> str | bytes | None:
+    """A value as PostgreSQL reads it where it knows the type; bytes and NULL as they are."""
     if value is None or type(value) in (str, bytes):
         text: str | bytes | None = value
         return text
