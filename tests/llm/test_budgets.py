@@ -23,6 +23,7 @@ from llm.models import Budget, BudgetAccount, BudgetEntry, Inference, ProviderSe
 from llm.providers.base import PICTURE_TOKENS, ChatOptions, Image, Usage
 from orgs.identifiers import uuid7
 from orgs.tenancy import PermissionRefused, Tenant
+from orgs.trips import change_together
 from tests.cast import Cast
 
 FAST = {"first_word_ms": 0, "word_ms": 0}
@@ -167,7 +168,8 @@ def test_settling_twice_counts_once(cast: Cast) -> None:
     budget(cast)
     admitted = budgets.admitted(call(cast.max))
     for tokens in (7, 9):
-        budgets.settle(admitted.id, Outcome(State.COMPLETED, usage=Usage(3, tokens)))
+        outcome = Outcome(State.COMPLETED, usage=Usage(3, tokens))
+        change_together([budgets.settling(admitted.id, outcome)])
     assert used(cast.alice) == [Decimal(10)]
 
 
