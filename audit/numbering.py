@@ -50,15 +50,14 @@ class Numbers:
         self._of_connection = _writers_of(connection)
         self._taken: Counter[int] = Counter()
 
-    def take(self, log_number: int) -> tuple[str, int]:
-        """Writer id and number for the next record of this log."""
+    def next(self, log_number: int) -> tuple[str, int]:
+        """Writer id and number for the next record of this log; the same until it is taken."""
         writer = self._of_connection.setdefault(log_number, _Writer())
-        self._taken[log_number] += 1
-        return writer.id, writer.committed + self._taken[log_number]
+        return writer.id, writer.committed + self._taken[log_number] + 1
 
-    def give_back(self, log_number: int) -> None:
-        """Undo the last :meth:`take` of this log."""
-        self._taken[log_number] -= 1
+    def take(self, log_number: int) -> None:
+        """Take that number: there is a record that has it."""
+        self._taken[log_number] += 1
 
     def are_committed(self) -> None:
         """Count them."""

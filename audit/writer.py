@@ -247,17 +247,13 @@ def _changes_of(job: _Job, numbers: Numbers) -> list[Change]:
     """What writes a job. Nothing where its draft cannot be a record, which is its own error."""
     try:
         log = log_name(job.draft.organisation_id)
-        number = numbers.take(log.number)
-        try:
-            job.prepared = prepare(job.draft, log, number)
-        except Exception:
-            numbers.give_back(log.number)
-            raise
+        job.prepared = prepare(job.draft, log, numbers.next(log.number))
     except Error:
         raise
     except Exception as error:
         job.error = error
         return []
+    numbers.take(log.number)
     companion = job.companion(job.prepared.receipt) if job.companion is not None else ()
     return [*insertions(job.prepared), *companion]
 
