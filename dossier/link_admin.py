@@ -121,7 +121,7 @@ class AuditorLinkAdmin(TenantModelAdmin):
             "title": _("Copy the link now"),
             "opts": self.opts,
             "link": obj,
-            "address": request.new_address,  # type: ignore[attr-defined]
+            "text": request.new_address,  # type: ignore[attr-defined]
         }
         return TemplateResponse(request, "admin/dossier/auditorlink/created.html", context)
 

@@ -1,5 +1,9 @@
 // What every page needs: menus that close, buttons that copy, dialogs that open.
 
+// What answers a form and is shown once: else a reload would send the form again and make another.
+const leadsTo = document.querySelector("[data-reload-leads-to]")?.dataset.reloadLeadsTo;
+if (leadsTo) history.replaceState(null, "", leadsTo);
+
 const menus = () => document.querySelectorAll("details.menu[open]");
 
 document.addEventListener("click", (event) => {

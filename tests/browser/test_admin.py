@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from audit.running_verification import Progress
 from audit.sealing import seal_once
+from orgs.models import ApiKey
 from tests.admin_pages import Things, furnish
 from tests.browser.conftest import Visit, in_thread
 from tests.cast import Cast
@@ -138,8 +139,12 @@ def test_a_key_is_copied_from_the_one_page_that_shows_it(cast: Cast, visit: Visi
     page.goto(f"{window.url}/admin/orgs/apikey/add/")
     page.get_by_label("Name").fill("nightly import")
     page.get_by_role("button", name="Save").click()
-    shown = page.locator("#new-key").text_content()
+    shown = page.locator("#secret").text_content()
     assert shown is not None
     assert shown.startswith("lxc_")
     page.get_by_role("button", name="Copy").click()
     assert page.evaluate("navigator.clipboard.readText()") == shown
+    page.reload()
+    expect(page.get_by_role("heading", name="API keys")).to_be_visible()
+    made = ApiKey.objects.for_tenant(cast.alice).filter(name="nightly import")
+    assert in_thread(made.count) == 1

@@ -232,7 +232,7 @@ def test_the_officer_makes_it_in_the_admin_and_sees_the_address_once(
         {"name": "KPMG", "dossier": str(dossier.pk), "expires_at": f"{until:%Y-%m-%dT%H:%M}"},
     )
     assert answer.status_code == 200
-    address = answer.context["address"]
+    address = answer.context["text"]
     assert address in answer.content.decode()
     assert stranger.get(path_of(address)).status_code == 200
     link = AuditorLink.objects.for_tenant(cast.olivia).get()

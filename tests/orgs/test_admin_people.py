@@ -195,7 +195,7 @@ def test_the_operator_founds_an_organisation(operator: Client, address: str) -> 
 def test_the_operator_hands_over_an_initial_password_once(operator: Client, address: str) -> None:
     values = {"email": address, "name": "Nora", "way_in": "password"}
     made = operator.post(reverse("admin:orgs_user_add"), values)
-    password = re.search(r'id="new-password">([^<]+)<', made.content.decode())
+    password = re.search(r'id="secret">([^<]+)<', made.content.decode())
     assert password is not None
     nora = User.objects.get(email=address)
     assert nora.check_password(password[1])
