@@ -17,22 +17,22 @@ from django.db import connection, connections
 from audit.hashing import HASH_BYTES, TILE_WIDTH
 
 _AT_ONCE = 1024  # records in one answer: a megabyte or two
-# The rows are joined one row of positions after another: joined at once the planner would read the
-# whole log for every answer. The records of one are found by their keys in one go (OFFSET 0 keeps
-# the planner from looking for each alone), and put in order afterwards.
+# The records of a row of positions are found by their keys in one go, in whatever order that gives:
+# nearly always that of the row. Else both orders are told, and the records are put in order here.
 _PIECES = """
-SELECT place.first, place.hashes,
-       (SELECT string_agg(record.bytes, '\\x0a'::bytea ORDER BY entry.nth)
-        FROM unnest(place.ids) WITH ORDINALITY AS entry(id, nth)
-        JOIN (SELECT id, bytes FROM audit_record
-              WHERE id = ANY (place.ids) AND log_number = place.log_number
-              OFFSET 0) AS record ON record.id = entry.id)
+SELECT place.first, place.hashes, found.lines,
+       CASE WHEN found.ids <> place.ids THEN place.ids::text END,
+       CASE WHEN found.ids <> place.ids THEN found.ids::text END
 FROM audit_position AS place
+CROSS JOIN LATERAL (
+    SELECT string_agg(bytes, '\\x0a'::bytea) AS lines, array_agg(id) AS ids FROM audit_record
+    WHERE id = ANY (place.ids) AND log_number = place.log_number
+) AS found
 WHERE place.log_number = %s AND place.first > %s AND place.first < %s
 ORDER BY place.first
 """
 
-_Row = tuple[int, bytes, bytes | None]
+_Row = tuple[int, bytes, bytes | None, str | None, str | None]
 
 
 class RecordsMissing(LookupError):
@@ -88,20 +88,23 @@ def _rows(log_number: int, start: int, until: int) -> list[_Row]:
 
 
 def _pieces(rows: list[_Row], start: int, until: int) -> Iterator[Piece]:
-    for begins, hashes, data in rows:
-        yield _piece(begins, hashes, data, start, until)
+    for row in rows:
+        yield _piece(row, start, until)
 
 
-def _piece(begins: int, hashes: bytes, data: bytes | None, start: int, until: int) -> Piece:
+def _piece(row: _Row, start: int, until: int) -> Piece:
     """What lies between *start* and *until* of one row of positions."""
-    records = data.split(b"\n") if data is not None else []
+    begins, hashes, data, wanted, found = row
     count = len(hashes) // HASH_BYTES
+    records = data.split(b"\n") if data is not None else []
+    if wanted is not None and found is not None:
+        records = _put_in_order(records, _ids(found), _ids(wanted))
     if data is None or len(records) != count:
         raise RecordsMissing(
             f"Of the records at positions {begins} to {begins + count - 1} not all are there."
         )
     low, high = max(start - begins, 0), min(until - begins, count)
-    if (low, high) == (0, count):
+    if wanted is None and (low, high) == (0, count):
         return Piece(begins, records, hashes, data + b"\n")
     part = records[low:high]
     return Piece(
@@ -110,3 +113,16 @@ def _piece(begins: int, hashes: bytes, data: bytes | None, start: int, until: in
         hashes[low * HASH_BYTES : high * HASH_BYTES],
         b"\n".join([*part, b""]),
     )
+
+
+def _ids(array: str) -> list[str]:
+    """The members of an array as PostgreSQL writes it."""
+    return array[1:-1].split(",")
+
+
+def _put_in_order(records: list[bytes], found: list[str], wanted: list[str]) -> list[bytes]:
+    """The records in the wanted order; none where they are not those that are wanted."""
+    if len(records) != len(found) or sorted(found) != sorted(wanted):
+        return []
+    by_id = dict(zip(found, records, strict=True))
+    return [by_id[record_id] for record_id in wanted]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,13 +34,14 @@ _TRICKY = st.text(alphabet='",:{}[]\\kindat-Z \n\u00e9', max_size=40)
 
 @pytest.fixture
 def log(cast: Cast) -> Log:
-    """Five records sealed alone, then five together."""
+    """Five records sealed alone, then five together, in another order than that of their ids."""
     for number in range(5):
         commit_blocking(a_draft(cast, f"text {number}"))
         seal()
-    with transaction.atomic():
-        for number in range(5):
-            append(a_draft(cast, f"more {number}"))
+    now = timezone.now()
+    for number in (0, 3, 1, 4, 2):
+        at = now + timedelta(seconds=number)
+        commit_blocking(replace(a_draft(cast, f"more {number}"), at=at))
     seal()
     return current_log(cast.organisation.pk)
 
@@ -79,6 +83,8 @@ def test_time_and_kind_are_found_whatever_else_a_record_says(body, identifier) -
 
 
 def test_pieces_are_the_stored_records_in_order_wherever_one_begins_and_ends(log: Log) -> None:
+    together = Position.objects.filter(log_number=log.number).latest("first").ids
+    assert together != sorted(together)
     whole = list(records_between(log.number, 0, log.size))
     assert [data for data, _leaf in whole] == [
         bytes(record_at(log, position).bytes) for position in range(log.size)
@@ -91,6 +97,16 @@ def test_pieces_are_the_stored_records_in_order_wherever_one_begins_and_ends(log
                 data for data, _leaf in whole[first:end]
             ]
             assert b"".join(piece.lines for piece in found).count(b"\n") == end - first
+
+
+def test_a_record_cut_in_two_does_not_take_the_place_of_one_that_is_missing(log: Log) -> None:
+    cut = record_at(log, 6)
+    tamper(
+        ("UPDATE audit_record SET bytes = %s WHERE id = %s", [b"one\ntwo", cut.pk]),
+        ("DELETE FROM audit_record WHERE id = %s", [record_at(log, 7).pk]),
+    )
+    with pytest.raises(RecordsMissing):
+        list(pieces(log.number, 0, log.size))
 
 
 def test_what_is_read_while_somebody_works_is_the_same(
