@@ -24,16 +24,19 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 class Frontier:
     """The roots of the perfect subtrees that a tree of some size is made of, largest first.
 
-    It is all that is needed to append: O(log n) hashes for any number of leaves.
+    It is all that is needed to append: O(log n) hashes for any number of leaves. ``beside`` holds,
+    by (height, index), the roots that the last extension put to the right of older leaves: what a
+    proof that the tree has only grown is made of.
     """
 
-    __slots__ = ("hashes", "size")
+    __slots__ = ("beside", "hashes", "size")
 
     def __init__(self, size: int = 0, hashes: Sequence[bytes] = ()) -> None:
         if len(hashes) != size.bit_count():
             raise ValueError("A frontier has one hash for each bit of the tree's size.")
         self.size = size
         self.hashes = list(hashes)
+        self.beside: dict[tuple[int, int], bytes] = {}
 
     @classmethod
     def from_bytes(cls, size: int, data: bytes) -> Frontier:
@@ -50,26 +53,29 @@ class Frontier:
         Whole tiles are hashed level by level, which is fastest.
         """
         tiles: list[tuple[int, int, bytes]] = []
-        start = 0
+        self.beside.clear()
+        start, old = 0, self.size
         while start < len(leaves):
             end = start + TILE_WIDTH - self.size % TILE_WIDTH
             if end - start == TILE_WIDTH and end <= len(leaves):
                 root = root_of(leaves[start:end])
                 tiles.append((0, self.size // TILE_WIDTH, root))
-                self._add([root], TILE_HEIGHT, tiles)
+                self._add([root], TILE_HEIGHT, old, tiles)
             else:
-                self._add(leaves[start:end], 0, tiles)
+                self._add(leaves[start:end], 0, old, tiles)
             start = end
         return tiles
 
     def _add(
-        self, nodes: Sequence[bytes], height: int, tiles: list[tuple[int, int, bytes]]
+        self, nodes: Sequence[bytes], height: int, old: int, tiles: list[tuple[int, int, bytes]]
     ) -> None:
-        """Append the roots of perfect subtrees of that height."""
+        """Append the roots of perfect subtrees of that height to a tree that had *old* leaves."""
         hashes, sha256, index = self.hashes, hashlib.sha256, self.size >> height
         for appended in nodes:
             node, above, level = appended, index, height
             while above & 1:
+                if above - 1 << level < old:
+                    self.beside[level, above] = node
                 node = sha256(b"\x01" + hashes.pop() + node).digest()
                 above >>= 1
                 level += 1

@@ -279,10 +279,11 @@ def _extend_logs(
             report.problems.append(f"There are records of log {number}, which does not exist.")
             continue
         leaves = [leaf_hash(data) for _xid, _id, _number, data in of_log]
-        proof = growth_proof(head.frontier, leaves)
+        before = Frontier(head.size, head.frontier.hashes)
         places.add(head, of_log, leaves)
         tiles += [(number, *tile) for tile in head.frontier.extend(leaves)]
         moved.append(head)
+        proof = growth_proof(before, head.frontier)
         grown[number] = Growth(head.size, head.frontier.size, proof)
     report.logs.update(grown)
     report.sealed += len(places.ids)

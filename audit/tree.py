@@ -7,7 +7,7 @@ perfect subtrees, and those from at most two tiles at each level: a few short qu
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from django.db import connection
 
@@ -111,20 +111,21 @@ def consistency_proofs(wanted: Iterable[tuple[int, int, int]]) -> Iterator[list[
             yield None
 
 
-def growth_proof(before: Frontier, leaves: Sequence[bytes]) -> list[bytes]:
-    """The consistency proof from a frontier to the tree with *leaves* appended; reads nothing.
+def growth_proof(before: Frontier, after: Frontier) -> list[bytes]:
+    """The consistency proof from a frontier to what one extension made of it; reads nothing.
 
-    Every subtree of such a proof is one of the frontier's, or lies within the new leaves.
+    Every subtree of such a proof was in the frontier, was put beside it, or ends the new tree.
     """
-    old, new = before.size, before.size + len(leaves)
-    own = dict(zip(perfect_subtrees(0, old), before.hashes, strict=True))
+    subtrees = dict(zip(perfect_subtrees(0, before.size), before.hashes, strict=True))
+    subtrees |= after.beside
     proof = []
-    for start, end in consistency_ranges(old, new):
-        if start >= old:
-            proof.append(root_of(leaves[start - old : end - old]))
+    for start, end in consistency_ranges(before.size, after.size):
+        size = end - start
+        height = size.bit_length() - 1
+        if size == 1 << height and (height, start >> height) in subtrees:
+            proof.append(subtrees[height, start >> height])
         else:
-            height = (end - start).bit_length() - 1
-            proof.append(own[height, start >> height])
+            proof.append(fold(after.hashes[-size.bit_count() :]))
     return proof
 
 

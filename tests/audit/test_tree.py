@@ -95,13 +95,14 @@ def test_every_consistency_proof_verifies_and_no_changed_one(new: int) -> None:
 
 
 @pytest.mark.parametrize("new", SIZES)
-def test_a_frontier_and_the_new_leaves_are_enough_for_a_consistency_proof(new: int) -> None:
+def test_a_frontier_before_and_after_is_enough_for_a_consistency_proof(new: int) -> None:
     for old in range(new + 1):
         frontier = Frontier()
         frontier.extend(LEAVES[:old])
-        proof = growth_proof(frontier, LEAVES[old:new])
+        before = Frontier(old, frontier.hashes)
+        frontier.extend(LEAVES[old:new])
+        proof = growth_proof(before, frontier)
         assert proof == [root_of(LEAVES[a:b]) for a, b in consistency_ranges(old, new)]
-        assert frontier.size == old
 
 
 def test_perfect_subtrees_cover_a_range_once() -> None:
