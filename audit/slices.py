@@ -33,6 +33,8 @@ from audit.tree import StoredTree
 
 FORMAT = "lex-custis/slice/v1"
 RECORDS_FILE = "audit_log_period.jsonl"
+# What a slice is checked with. Handed out and run as a file, never loaded here.
+VERIFIER = Path(__file__).with_name("verifier.py")
 _AT, _KIND, _TIME_BYTES = b'},"at":"', b',"kind":"', 27
 # Times are claimed, so the records of a period need not be neighbours: the log is searched from
 # its ends, record by record, for the first and the last that claim a time in the period.

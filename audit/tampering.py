@@ -1,7 +1,7 @@
 """The proof put to the test on a copy: one byte is changed, and the verifier must name the record.
 
 Nothing in the log is touched. What is shown is what an outsider sees: the slice around the record
-is exported twice, one copy is changed, and both are given to :mod:`audit.verifier`, which knows
+is exported twice, one copy is changed, and both are given to ``verifier.py``, which knows
 nothing of this product's database.
 """
 
@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from audit import verifier
 from audit.checkpoints import verification_key
 from audit.models import RecordIndex
-from audit.slices import RECORDS_FILE, export_period
+from audit.slices import RECORDS_FILE, VERIFIER, export_period
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
 
@@ -105,7 +104,7 @@ def tamper_with_copy(tenant: Tenant, record_id: UUID) -> Tampering:
 
 def _verdict(folder: Path) -> Verdict:
     """What an outsider's verifier says: in a process of its own, as an outsider runs it."""
-    command = [sys.executable, verifier.__file__, str(folder), "--key", verification_key()]
+    command = [sys.executable, str(VERIFIER), str(folder), "--key", verification_key()]
     said = subprocess.run([*command, "--json"], capture_output=True, check=False)
     value: dict[str, Any] = json.loads(said.stdout)
     return Verdict(value["result"], value["problem"] or "", value["checked"])

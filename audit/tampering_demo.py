@@ -6,6 +6,7 @@ own tables are never touched, and outside the demo the button does not exist.
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from dataclasses import dataclass
@@ -18,7 +19,6 @@ from django.core.exceptions import PermissionDenied
 from audit.logs import current_log
 from audit.slices import records_between
 from audit.tampering import Tampering, tamper_with_copy
-from audit.verifier import parse_record
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
 
@@ -70,9 +70,7 @@ def demonstrate_tampering(tenant: Tenant, record_id: UUID | None = None) -> Demo
 def _any_signed(tenant: Tenant) -> UUID:
     log = current_log(tenant.organisation_id)
     first = max(0, log.signed_size - _CHOSEN_FROM)
-    rows = [
-        parse_record(data) for data, _leaf in records_between(log.number, first, log.signed_size)
-    ]
+    rows = [json.loads(data) for data, _leaf in records_between(log.number, first, log.signed_size)]
     if not rows:
         raise LookupError("The log has no signed record yet.")
     return UUID(secrets.choice(rows)["id"])
@@ -84,7 +82,7 @@ def _lines(tenant: Tenant, tampering: Tampering, accused: int | None) -> list[Li
     first = max(0, tampering.position - NEIGHBOURS)
     end = min(log.signed_size, tampering.position + NEIGHBOURS + 1)
     records: list[dict[str, Any]] = [
-        parse_record(data) for data, _leaf in records_between(log.number, first, end)
+        json.loads(data) for data, _leaf in records_between(log.number, first, end)
     ]
     return [
         Line(position, record["kind"], record["id"], is_accused=position == accused)

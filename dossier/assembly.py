@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from datetime import datetime
+from functools import partial
+
 from django.conf import settings
+from django.db import connections
 
 from audit.tree_check import TreeCheck
 from dossier.collect import collect, one_snapshot
@@ -22,7 +29,7 @@ from orgs.models import Organisation
 
 def material_of(
     dossier: Dossier,
-    evidence: Slice,
+    copy: Callable[[], Slice],
     progress: Progress | None = None,
     *,
     seal: SealFacts | None = None,
@@ -30,11 +37,15 @@ def material_of(
 ) -> Material:
     """The inputs of *dossier*, as they stood at its moment of statement (``as_of``).
 
-    *evidence* is what its bundle holds of the log; *progress* is told how far verification is;
-    *seal* says how the PDF will be sealed; *tree* has seen the records of the bundle.
+    *copy* writes the records of its bundle and says what they are; meanwhile the database gathers
+    the rest. *progress* is told how far verification is; *seal* says how the PDF will be sealed;
+    *tree* sees the records that are copied.
     """
     if dossier.as_of is None or dossier.checkpoint_size is None:
         raise ValueError("Moment and checkpoint of the statement are fixed when the work begins.")
+    with ThreadPoolExecutor(1, thread_name_prefix="dossier-gathering") as beside:
+        gathering = beside.submit(copy_context().run, _gathered, dossier, dossier.as_of)
+        evidence = copy()
     integrity = integrity_at(
         dossier.organisation_id,
         dossier.checkpoint_size,
@@ -42,28 +53,32 @@ def material_of(
         as_of=dossier.as_of,
         tree=tree,
     )
-    with one_snapshot():
-        collected = collect(dossier.organisation_id, dossier.period, dossier.as_of)
-        return Material(
-            number=str(dossier.pk),
-            kind=Kind(dossier.kind),
-            subject=_subject(dossier.organisation),
-            period=dossier.period,
-            as_of=dossier.as_of,
-            collected=collected,
-            declarations=declarations_at(dossier.organisation_id, dossier.as_of),
-            law=law_at(dossier.organisation_id, dossier.as_of),
-            upstream=upstream_at(dossier.organisation_id, dossier.as_of),
-            systems=systems_in(
-                dossier.organisation, dossier.period, dossier.as_of, collected.systems
-            ),
-            integrity=integrity,
-            evidence=evidence,
-            software_version=settings.VERSION,
-            engine=engine(),
-            seal=seal or SealFacts(),
-            comparison=compare(dossier.organisation_id, collected),
-        )
+    return gathering.result()(integrity=integrity, evidence=evidence, seal=seal or SealFacts())
+
+
+def _gathered(dossier: Dossier, as_of: datetime) -> Callable[..., Material]:
+    """The material but for what copying and verifying tell, from one snapshot; in a thread."""
+    try:
+        with one_snapshot():
+            collected = collect(dossier.organisation_id, dossier.period, as_of)
+            return partial(
+                Material,
+                number=str(dossier.pk),
+                kind=Kind(dossier.kind),
+                subject=_subject(dossier.organisation),
+                period=dossier.period,
+                as_of=as_of,
+                collected=collected,
+                declarations=declarations_at(dossier.organisation_id, as_of),
+                law=law_at(dossier.organisation_id, as_of),
+                upstream=upstream_at(dossier.organisation_id, as_of),
+                systems=systems_in(dossier.organisation, dossier.period, as_of, collected.systems),
+                software_version=settings.VERSION,
+                engine=engine(),
+                comparison=compare(dossier.organisation_id, collected),
+            )
+    finally:
+        connections.close_all()
 
 
 def _subject(organisation: Organisation) -> Subject:

@@ -18,9 +18,8 @@ from typing import IO, Any
 
 from django.template.loader import render_to_string
 
-import audit
 from audit.signer import signer
-from audit.slices import RECORDS_FILE
+from audit.slices import RECORDS_FILE, VERIFIER
 from audit.tree_check import TreeCheck
 from dossier.assembly import material_of
 from dossier.composition import compose, identity, manifest
@@ -40,7 +39,6 @@ from dossier.rendering import Attachment, Renderer, printout
 from dossier.seal import SealFacts, configured_sealer
 from dossier.sections import data_flow, logbook, people, upstream
 
-VERIFIER = Path(audit.__file__).with_name("verifier.py")
 _README_WIDTH = 98
 _BYTES_OF_A_RECORD = 1000
 
@@ -96,11 +94,15 @@ def build(dossier: Dossier, folder: Path, renderer: Renderer, report: Reporter) 
         dossier.organisation_id, dossier.checkpoint_size or 0, pace.part("copying records", 2, 30)
     )
     with Package(folder / f"{file_name(dossier)}.zip") as package:
-        evidence = _put_slice(package, dossier, folder / "slice", tree)
-        report("verifying the log", 30)
+
+        def copy() -> Slice:
+            evidence = _put_slice(package, dossier, folder / "slice", tree)
+            report("verifying the log", 30)
+            return evidence
+
         material = material_of(
             dossier,
-            evidence,
+            copy,
             pace.part("verifying the log", 30, 40),
             seal=sealer.facts if sealer else SealFacts(),
             tree=tree,

@@ -11,9 +11,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-import audit
 from audit.models import Log
-from audit.slices import export_period
+from audit.slices import VERIFIER, export_period
 
 
 class Command(BaseCommand):
@@ -54,7 +53,7 @@ class Command(BaseCommand):
             sys.exit(3)
         folder.mkdir(parents=True)
         report = export_period(log.organisation_id, since, until, folder)
-        shutil.copyfile(Path(audit.__file__).with_name("verifier.py"), folder / "verifier.py")
+        shutil.copyfile(VERIFIER, folder / "verifier.py")
         self.stdout.write(
             f"{report.records} records of {report.origin}, positions {report.first} to "
             f"{report.end - 1}. Check: python {folder}/verifier.py {folder} --key VKEY"
