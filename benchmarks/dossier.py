@@ -27,6 +27,8 @@ from uuid import UUID
 
 from benchmarks.ledger_instance import instance, is_full, spread, tell, tell_machine
 from benchmarks.measuring import measured
+from lexcustis.process import PROCFILE
+from lexcustis.processes import read_procfile
 
 _TURNS = 3
 
@@ -111,7 +113,9 @@ def _step(environment: dict[str, str], name: str, argument: str) -> dict[str, An
     code = f"from benchmarks import dossier; dossier.{name}({argument!r})"
     postmaster = _postmaster()
     before = _cpu_of(postmaster)
-    done = measured([sys.executable, "-c", code], environment=environment)
+    worker = read_procfile(PROCFILE, {"HOST": "", "PORT": ""})["worker"]
+    surroundings = worker[: worker.index(sys.executable)]  # what it is started with
+    done = measured([*surroundings, sys.executable, "-c", code], environment=environment)
     if done.status:
         raise RuntimeError(f"The step {name} failed: {done.complaint}")
     # What the process counts itself leaves out its start-up.
