@@ -130,7 +130,7 @@ def build(dossier: Dossier, folder: Path, renderer: Renderer, report: Reporter) 
         package.put(VERIFIER.name, VERIFIER.read_bytes())
         for language in dossier.languages:
             name = member_name("README.txt", language, dossier.language)
-            package.put(name, readme(material, language, package.path.stem).encode())
+            package.put(name, readme(material, language, package).encode())
         manifest_sha256 = _put_manifest(package, material, unsealed)
         _put_checksums(package)
     sha256 = sha256_of(package.path)
@@ -252,12 +252,13 @@ def member_name(name: str, language: str, first: str) -> str:
     return f"{stem}.{language}.{ending}"
 
 
-def readme(material: Material, language: str, folder: str) -> str:
-    """How to check the bundle, unpacked as *folder*, in lines that fit a narrow window."""
+def readme(material: Material, language: str, package: Package) -> str:
+    """How to check the bundle, in lines that fit a narrow window."""
     seal = material.seal
     with speaking(language):
         context = {
-            "name": folder,
+            "name": package.path.stem,
+            "time_stamp": _time_stamp(package),
             "seal": seal,
             "seal_quality": say(seal.quality),
             "seal_timestamp": say(seal.timestamp),
@@ -265,6 +266,11 @@ def readme(material: Material, language: str, folder: str) -> str:
         }
         text = render_to_string("dossier/readme.txt", context)
     return "\n".join(_wrapped(line) for line in text.splitlines()).rstrip("\n") + "\n"
+
+
+def _time_stamp(package: Package) -> str:
+    """The first of the authorities' answers beside the anchored head; empty where there is none."""
+    return next((PurePosixPath(name).name for name in package.members if name.endswith(".tsr")), "")
 
 
 def _wrapped(line: str) -> str:

@@ -59,14 +59,18 @@ def succeeds(name: str, folder: Path, **environment: str) -> bool:
 @pytest.fixture
 def unpacked(cast: Cast, tmp_path: Path) -> Path:
     call(cast.max, datetime(2026, 10, 10, 12, tzinfo=UTC))
-    dossier = request_dossier(cast.olivia, kind=Kind.ART53, first=FIRST, last=LAST)
+    return dossier_of(cast, tmp_path)
+
+
+def dossier_of(cast: Cast, folder: Path, kind: Kind = Kind.ART53) -> Path:
+    """A dossier, unpacked in *folder*."""
+    dossier = request_dossier(cast.olivia, kind=kind, first=FIRST, last=LAST)
     seal_once()
     assert render(dossier.pk, QuickPaper())
     dossier.refresh_from_db()
     with default_storage.open(dossier.file.name) as file, zipfile.ZipFile(file) as archive:
-        archive.extractall(tmp_path)
-    (folder,) = tmp_path.iterdir()
-    return folder
+        archive.extractall(folder)
+    return folder / Path(dossier.file.name).stem
 
 
 def test_the_sums_hold_until_a_file_is_another(unpacked: Path) -> None:
@@ -109,3 +113,16 @@ def test_time_stamps_hold_until_the_head_is_another(
     note = tmp_path / "proofs" / "checkpoint_anchored.txt"
     note.write_text(note.read_text().replace("\n\n", "\nmore\n\n", 1))
     assert not succeeds("stamps", tmp_path, ROOTS=openssl.ca_file)
+
+
+def test_the_readme_says_how_a_time_stamp_is_checked_where_there_is_one(
+    cast: Cast, outsiders: SmallWitness, openssl: OpensslAuthority, unpacked: Path, tmp_path: Path
+) -> None:
+    assert "openssl" not in (unpacked / "README.txt").read_text()
+    anchor_now(cast.organisation.pk)
+    folder = dossier_of(cast, tmp_path / "stamped", Kind.ART10)
+    command = re.search(r"openssl ts .* ROOTS$", (folder / "README.txt").read_text(), re.MULTILINE)
+    assert command
+    told = command[0].replace("ROOTS", openssl.ca_file).split()
+    done = subprocess.run(told, cwd=folder / "proofs", capture_output=True, check=False)
+    assert done.returncode == 0
