@@ -122,10 +122,11 @@ def growth_proof(before: Frontier, after: Frontier) -> list[bytes]:
     for start, end in consistency_ranges(before.size, after.size):
         size = end - start
         height = size.bit_length() - 1
-        if size == 1 << height and (height, start >> height) in subtrees:
-            proof.append(subtrees[height, start >> height])
-        else:
+        place = height, start >> height
+        if end == after.size and place not in subtrees:
             proof.append(fold(after.hashes[-size.bit_count() :]))
+        else:
+            proof.append(subtrees[place])
     return proof
 
 

@@ -103,6 +103,7 @@ def test_a_frontier_before_and_after_is_enough_for_a_consistency_proof(new: int)
         frontier.extend(LEAVES[old:new])
         proof = growth_proof(before, frontier)
         assert proof == [root_of(LEAVES[a:b]) for a, b in consistency_ranges(old, new)]
+        assert (before.size, frontier.size) == (old, new)
 
 
 def test_perfect_subtrees_cover_a_range_once() -> None:
