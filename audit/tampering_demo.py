@@ -6,7 +6,6 @@ own tables are never touched, and outside the demo the button does not exist.
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from dataclasses import dataclass
@@ -16,7 +15,9 @@ from uuid import UUID
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 
+from audit.canonical import decode
 from audit.logs import current_log
+from audit.models import Log
 from audit.slices import records_between
 from audit.tampering import Tampering, tamper_with_copy
 from orgs.roles import Permission
@@ -69,8 +70,7 @@ def demonstrate_tampering(tenant: Tenant, record_id: UUID | None = None) -> Demo
 
 def _any_signed(tenant: Tenant) -> UUID:
     log = current_log(tenant.organisation_id)
-    first = max(0, log.signed_size - _CHOSEN_FROM)
-    rows = [json.loads(data) for data, _leaf in records_between(log.number, first, log.signed_size)]
+    rows = _records(log, max(0, log.signed_size - _CHOSEN_FROM), log.signed_size)
     if not rows:
         raise LookupError("The log has no signed record yet.")
     return UUID(secrets.choice(rows)["id"])
@@ -81,10 +81,12 @@ def _lines(tenant: Tenant, tampering: Tampering, accused: int | None) -> list[Li
     log = current_log(tenant.organisation_id)
     first = max(0, tampering.position - NEIGHBOURS)
     end = min(log.signed_size, tampering.position + NEIGHBOURS + 1)
-    records: list[dict[str, Any]] = [
-        json.loads(data) for data, _leaf in records_between(log.number, first, end)
-    ]
     return [
         Line(position, record["kind"], record["id"], is_accused=position == accused)
-        for position, record in enumerate(records, first)
+        for position, record in enumerate(_records(log, first, end), first)
     ]
+
+
+def _records(log: Log, first: int, end: int) -> list[dict[str, Any]]:
+    """The records at positions *first* to *end* - 1."""
+    return [decode(data) for data, _leaf in records_between(log.number, first, end)]

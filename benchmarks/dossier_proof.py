@@ -157,17 +157,16 @@ def _refused_by_the_verifier(rows: Sequence[Any]) -> list[str]:
     """What ``verifier.py`` says against bundles, evenly chosen, as an outsider runs it."""
     from django.core.files.storage import default_storage
 
-    import audit
     from audit.checkpoints import verification_key
+    from audit.slices import VERIFIER
 
-    verifier = Path(audit.__file__).with_name("verifier.py")
     key, problems = verification_key(), []
     for row in rows[:: max(1, len(rows) // _BUNDLES_FOR_THE_VERIFIER)][:_BUNDLES_FOR_THE_VERIFIER]:
         with tempfile.TemporaryDirectory() as folder, default_storage.open(row.file.name) as file:
             path = Path(folder) / Path(row.file.name).name
             path.write_bytes(file.read())
             done = subprocess.run(
-                [sys.executable, str(verifier), str(path), "--key", key],
+                [sys.executable, str(VERIFIER), str(path), "--key", key],
                 capture_output=True, text=True, check=False,
             )  # fmt: skip
         if done.returncode:

@@ -16,8 +16,9 @@ from audit.hashing import leaf_hash
 from audit.notes import Head, InvalidNote
 from audit.remote_signer import RemoteSigner, SignerServer
 from audit.signer import LocalSigner, Request, SignerUnavailable
+from audit.slices import VERIFIER
 from tests.audit.bundles import NAME, make_forge
-from tests.audit.test_verifier import VERIFIER, run
+from tests.audit.test_verifier import run
 
 HEAD = Head(f"{NAME}/o/x/1", 1, leaf_hash(b"first"))
 LATEST = "proofs/checkpoint_latest.txt"

@@ -20,22 +20,19 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.utils import timezone
 
-import audit
 from audit import notes, verifier
 from audit.checkpoints import verification_key
 from audit.hashing import leaf_hash, root_of
 from audit.inclusion import prove_inclusion
 from audit.ledger import commit_blocking
 from audit.proofs import verify_consistency, verify_inclusion
-from audit.slices import export_period
+from audit.slices import VERIFIER, export_period
 from audit.statements import sign_manifest
 from audit.tree import consistency_ranges
 from tests.audit.bundles import MUTATIONS, ORIGIN, a_record, encoded, make_forge
 from tests.audit.test_sealing import seal
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast
-
-VERIFIER = Path(audit.__file__).with_name("verifier.py")
 
 
 def run(*arguments: object) -> tuple[int, dict[str, Any]]:

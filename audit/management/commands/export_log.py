@@ -53,7 +53,7 @@ class Command(BaseCommand):
             sys.exit(3)
         folder.mkdir(parents=True)
         report = export_period(log.organisation_id, since, until, folder)
-        shutil.copyfile(VERIFIER, folder / "verifier.py")
+        shutil.copyfile(VERIFIER, folder / VERIFIER.name)
         self.stdout.write(
             f"{report.records} records of {report.origin}, positions {report.first} to "
             f"{report.end - 1}. Check: python {folder}/verifier.py {folder} --key VKEY"
