@@ -221,7 +221,10 @@ class RecordAdmin(IdentifiedModelAdmin):
     def download(self, request: HttpRequest, record_id: UUID) -> HttpResponse:
         """The record's canonical bytes, exactly as they were hashed."""
         row = self._row(request, str(record_id))
-        data = record_bytes(row.organisation_id, row.record_id)
+        try:
+            data = record_bytes(row.organisation_id, row.record_id)
+        except RecordNotFound as error:
+            raise Http404(str(error)) from error
         headers = {"Content-Disposition": f'attachment; filename="record_{row.record_id}.json"'}
         return HttpResponse(data, content_type="application/json", headers=headers)
 

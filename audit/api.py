@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -15,9 +14,9 @@ from audit.checkpoints import latest, verification_key
 from audit.hashing import leaf_hash
 from audit.inclusion import NotSealedYet, prove_inclusion
 from audit.logs import current_log
-from audit.models import RecordIndex
-from audit.reading import RecordNotFound, record_bytes
+from audit.reading import RecordNotFound, said_by, stored_record
 from audit.searching import Search, search
+from audit.standing import standing_of
 from audit.state import LedgerState, ledger_state
 from audit.tree import StoredTree
 from audit.verification import verify_and_keep
@@ -49,12 +48,17 @@ class RecordPage(Schema):
 
 
 class RecordDetail(Schema):
-    """One record: ``record`` is what it says, ``bytes`` exactly what was hashed (base64)."""
+    """One record: ``record`` is what it says, ``bytes`` exactly what was hashed (base64).
 
-    record: dict[str, Any]
+    ``problem`` is empty while the stored bytes lead to the log's head. Where somebody changed them
+    in the database it says so; ``record`` is null where they are no record any more.
+    """
+
+    record: dict[str, Any] | None
     bytes: str
     leaf_hash: str
     position: int | None
+    problem: str
 
 
 class InclusionProof(Schema):
@@ -135,13 +139,18 @@ def read_record(request: HttpRequest, record_id: UUID) -> dict[str, Any]:
     """One record with its exact bytes. Needs ``audit:read``."""
     tenant = tenant_of_call(request)
     tenant.require(Permission.AUDIT_READ)
-    data = _bytes_or_404(tenant.organisation_id, record_id)
-    index = RecordIndex.objects.for_tenant(tenant).filter(pk=record_id).first()
+    try:
+        stored = stored_record(tenant.organisation_id, record_id)
+    except RecordNotFound as error:
+        raise Http404(str(error)) from error
+    data = bytes(stored.bytes)
+    standing = standing_of(stored.log_number, record_id, data)
     return {
-        "record": json.loads(data),
+        "record": said_by(data),
         "bytes": _base64(data),
         "leaf_hash": _base64(leaf_hash(data)),
-        "position": index.position if index else None,
+        "position": standing.position,
+        "problem": standing.problem,
     }
 
 
@@ -212,13 +221,6 @@ def state(request: HttpRequest) -> LedgerState:
     tenant = tenant_of_call(request)
     tenant.require(Permission.AUDIT_READ)
     return ledger_state(tenant.organisation_id)
-
-
-def _bytes_or_404(organisation_id: UUID, record_id: UUID) -> bytes:
-    try:
-        return record_bytes(organisation_id, record_id)
-    except RecordNotFound as error:
-        raise Http404(str(error)) from error
 
 
 def _base64(data: bytes) -> str:

@@ -5,7 +5,6 @@ Every step is a record. Nothing is shown before the record of the reading is com
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -19,7 +18,7 @@ from audit.content_models import Disclosure
 from audit.kinds import Kind
 from audit.ledger import Draft, Link, Text, append
 from audit.models import RecordIndex
-from audit.reading import read_content, record_bytes
+from audit.reading import read_content, read_record
 from audit.two_people import locked_for_decision
 from orgs.identifiers import uuid7
 from orgs.roles import Permission
@@ -118,9 +117,9 @@ def openings_about(tenant: Tenant) -> dict[UUID, list[datetime]]:
         return openings
     records = RecordIndex.objects.for_tenant(tenant)
     for reading in records.filter(kind=Kind.CONTENT_READ).order_by("at"):
-        written = json.loads(record_bytes(tenant.organisation_id, reading.pk))
-        links = {link["rel"]: UUID(link["id"]) for link in written["links"]}
-        if links["disclosure"] not in asked:
+        written = read_record(tenant.organisation_id, reading.pk)
+        links = {link["rel"]: UUID(link["id"]) for link in written["links"]} if written else {}
+        if links.get("disclosure") not in asked:
             continue
         read = list(records.filter(pk=links["content"]))
         if str(tenant.user.pk) in _concerned(tenant, read):

@@ -7,7 +7,6 @@ What expires needs no record: the request says until when it stands.
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, timedelta
 from uuid import UUID
 
@@ -30,7 +29,7 @@ from audit.erasure import (
 from audit.kinds import Kind
 from audit.ledger import Draft, Link, Receipt, append
 from audit.models import RecordIndex
-from audit.reading import record_bytes
+from audit.reading import read_record
 from audit.two_people import locked_for_decision
 from orgs.identifiers import uuid7
 from orgs.roles import Permission
@@ -162,5 +161,5 @@ def erasures_of(request: ErasureRequest) -> list[UUID]:
     return [
         pk
         for pk in near.order_by("pk").values_list("pk", flat=True)
-        if link in json.loads(record_bytes(request.organisation_id, pk))["links"]
+        if (said := read_record(request.organisation_id, pk)) and link in said["links"]
     ]

@@ -7,7 +7,6 @@ they hear from the operator by another way.
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from uuid import UUID
 
@@ -22,7 +21,7 @@ from audit.ledger import Draft, append
 from audit.logs import current_log
 from audit.models import Log, RecordIndex
 from audit.notes import split_note
-from audit.reading import record_bytes
+from audit.reading import read_record
 from audit.signer import signer
 from orgs.changes import SYSTEM
 from orgs.models import Organisation
@@ -73,8 +72,9 @@ def _known(organisation_id: UUID) -> dict[str, Kind]:
         kind__in=[Kind.LOG_KEY_ADDED, Kind.LOG_KEY_RETIRED]
     )
     for row in rows.order_by("written_at"):
-        body = json.loads(record_bytes(organisation_id, row.pk))["body"]
-        known[body["lexcustis.key"]] = Kind(row.kind)
+        said = read_record(organisation_id, row.pk)
+        if said is not None and "lexcustis.key" in said["body"]:
+            known[said["body"]["lexcustis.key"]] = Kind(row.kind)
     return known
 
 

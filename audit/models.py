@@ -8,8 +8,6 @@ searching: it can be rebuilt from the records and is never evidence.
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
@@ -194,13 +192,6 @@ class RecordIndex(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.record_id}"
-
-    @cached_property
-    def position(self) -> int | None:
-        """The record's index in the tree, None until it is sealed. Asks the database."""
-        from audit.positions import position_of
-
-        return position_of(self.log_number, self.record_id)
 
 
 class Verification(TenantModel):

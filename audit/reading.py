@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+from audit.canonical import NotCanonical
 from audit.commitments import SALT_BYTES
 from audit.models import Content, Log, Record, RecordIndex
-from audit.records import content_place
+from audit.records import content_place, parse
 from orgs import vault
 from orgs.roles import Permission
 from orgs.tenancy import Tenant, TenantQuerySet
@@ -30,11 +31,35 @@ def records(tenant: Tenant) -> TenantQuerySet[RecordIndex]:
 
 def record_bytes(organisation_id: UUID, record_id: UUID) -> bytes:
     """A record's canonical bytes. Raises :class:`RecordNotFound`."""
+    return bytes(stored_record(organisation_id, record_id).bytes)
+
+
+def stored_record(organisation_id: UUID, record_id: UUID) -> Record:
+    """The row that holds a record of the organisation's. Raises :class:`RecordNotFound`."""
     numbers = Log.objects.for_organisation(organisation_id).values("number")
     record = Record.objects.filter(pk=record_id, log_number__in=numbers).first()
     if record is None:
         raise RecordNotFound(f"There is no record {record_id}.")
-    return bytes(record.bytes)
+    return record
+
+
+def read_record(organisation_id: UUID, record_id: UUID) -> dict[str, Any] | None:
+    """What a record says; None where somebody removed it, or made it something else.
+
+    Verification names such a record. Pages that gather many go on without it.
+    """
+    try:
+        return said_by(record_bytes(organisation_id, record_id))
+    except RecordNotFound:
+        return None
+
+
+def said_by(data: bytes) -> dict[str, Any] | None:
+    """What a record's bytes say; None where they are no record any more."""
+    try:
+        return parse(data)
+    except NotCanonical:
+        return None
 
 
 def read_content(organisation_id: UUID, record_id: UUID, slot: str) -> bytes:

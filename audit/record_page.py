@@ -18,9 +18,10 @@ from audit.anchors import newest_anchors
 from audit.content_page import ContentPage, content_page
 from audit.hashing import leaf_hash
 from audit.models import Checkpoint, Log, RecordIndex, SealState
-from audit.reading import record_bytes
+from audit.reading import RecordNotFound, record_bytes, said_by
 from audit.running_verification import Progress, running_verification
 from audit.signer import SignerUnavailable
+from audit.standing import Standing, standing_of
 from audit.state import STOPPED_AFTER, LedgerState, ledger_state
 from orgs.models import ApiKey, User
 from orgs.tenancy import Tenant
@@ -47,21 +48,10 @@ class RecordPage:
     pretty: str
     size: int
     leaf_hash: str
-    position: int | None
-    checkpoint: Checkpoint | None
+    standing: Standing
     content: ContentPage
     names: list[Related]
     named_by: list[Related]
-
-    @property
-    def is_covered(self) -> bool:
-        """Whether a signed checkpoint covers the record."""
-        checkpoint = self.checkpoint
-        return (
-            checkpoint is not None
-            and self.position is not None
-            and (self.position < checkpoint.size)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +69,27 @@ class LogPage:
 
 
 def record_page(tenant: Tenant, row: RecordIndex) -> RecordPage:
-    """Everything about one record of the tenant's organisation, and what it may see of the text."""
-    data = record_bytes(row.organisation_id, row.record_id)
-    record: dict[str, Any] = json.loads(data)
+    """Everything about one record of the tenant's organisation, and what it may see of the text.
+
+    A record that somebody changed or removed is shown, too, as what it is; what it says now leads
+    nowhere.
+    """
+    try:
+        data = record_bytes(row.organisation_id, row.record_id)
+    except RecordNotFound:
+        data = None
+    standing = standing_of(row.log_number, row.record_id, data)
+    said = None if data is None else said_by(data)
+    record = {} if standing.problem or said is None else said
     names = actor_names(tenant, [row])
     return RecordPage(
         row=row,
-        origin=record.get("log", ""),
+        origin=Log.objects.for_tenant(tenant).get(number=row.log_number).origin,
         actor_name=names[row.actor_type, row.actor_id],
-        pretty=json.dumps(record, indent=2, ensure_ascii=False),
-        size=len(data),
-        leaf_hash=leaf_hash(data).hex(),
-        position=row.position,
-        checkpoint=checkpoints.latest_of_log(row.log_number),
+        pretty=_pretty(data or b"", said),
+        size=0 if data is None else len(data),
+        leaf_hash="" if data is None else leaf_hash(data).hex(),
+        standing=standing,
         content=content_page(tenant, row, record),
         names=_named(tenant, record),
         named_by=_naming(tenant, row),
@@ -146,6 +144,12 @@ def _ids(actors: Iterable[tuple[str, str]], kind: str) -> list[UUID]:
             except ValueError:  # not ours: shown as it is written
                 continue
     return ids
+
+
+def _pretty(data: bytes, said: dict[str, Any] | None) -> str:
+    if said is None:
+        return data.decode(errors="replace")
+    return json.dumps(said, indent=2, ensure_ascii=False)
 
 
 def _named(tenant: Tenant, record: dict[str, Any]) -> list[Related]:

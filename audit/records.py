@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from audit.canonical import NotCanonical, encode
+from audit.canonical import NotCanonical, decode, encode
 from audit.commitments import commitment, fresh_salt
 from audit.hashing import leaf_hash
 from audit.kinds import Kind
@@ -24,6 +24,19 @@ from orgs.identifiers import uuid7
 VERSION = 1
 _SLOT = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _MEDIA = re.compile(r"[\x20-\x7e]{1,100}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+_PARTS: dict[str, type] = {
+    "actor": dict,
+    "at": str,
+    "body": dict,
+    "content": dict,
+    "id": str,
+    "kind": str,
+    "links": list,
+    "log": str,
+    "v": int,
+    "writer": list,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +157,33 @@ def prepare(draft: Draft, log: LogName, writer: tuple[str, int]) -> Prepared:
     )
 
 
+def parse(data: bytes) -> dict[str, Any]:
+    """What a record's bytes say, with every part of the format at its place.
+
+    Raises :class:`audit.canonical.NotCanonical`: whoever owns the database can store anything.
+    """
+    record = decode(data)
+    for part, kind in _PARTS.items():
+        if not isinstance(record.get(part), kind):
+            raise NotCanonical(f"$.{part}: not there, or not what it must be")
+    writer = record["writer"]
+    if [type(item) for item in writer] != [str, int]:
+        raise NotCanonical("$.writer: not a name and a number")
+    for part, entries, names in (
+        ("links", record["links"], {"id", "rel"}),
+        ("content", record["content"].values(), {"bytes", "commitment", "media"}),
+    ):
+        if not all(isinstance(entry, dict) and entry.keys() == names for entry in entries):
+            raise NotCanonical(f"$.{part}: an entry is not of {', '.join(sorted(names))}")
+    try:
+        read_time(record["at"])
+        for name in (record["id"], *(link["id"] for link in record["links"])):
+            UUID(name)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise NotCanonical("$: a time or an identifier is none") from error
+    return record
+
+
 def index_row(record: Mapping[str, Any], *, organisation_id: UUID, log_number: int) -> RecordIndex:
     """The projection of a record, not yet saved."""
     body = record["body"]
@@ -177,5 +217,7 @@ def write_time(at: datetime) -> str:
 
 
 def read_time(text: str) -> datetime:
-    """The time that :func:`write_time` wrote."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    """The time that :func:`write_time` wrote. Raises ValueError for any other way to write it."""
+    if not _TIME.fullmatch(text):
+        raise ValueError(f"{text!r} is not a time as records write it")
+    return datetime.fromisoformat(text)

@@ -42,7 +42,7 @@ def test_a_record_is_shown_as_it_was_written_without_its_text(cast: Cast, audrey
     page = audrey.get(place)
     text = page.content.decode()
     data = record_bytes(cast.organisation.pk, record.record_id)
-    assert page.context["page"].is_covered
+    assert page.context["page"].standing.is_covered
     assert json.loads(page.context["page"].pretty) == json.loads(data)
     assert record.leaf_hash.hex() in text
     assert "sealed and signed" in text

@@ -24,6 +24,7 @@ from audit.break_glass import (
 from audit.checkpoints import verification_key
 from audit.content_models import Disclosure
 from audit.erasure import place_hold
+from audit.indexing import rebuild_index
 from audit.keeping import beat_hearts, make_partitions
 from audit.kinds import Kind
 from audit.ledger import Draft, Text, commit_blocking
@@ -34,6 +35,7 @@ from audit.tasks import keep_ledger
 from audit.verification import verify_log
 from orgs.tenancy import PermissionRefused
 from tests.audit.test_sealing import seal
+from tests.audit.test_verification import tamper
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast
 
@@ -133,11 +135,25 @@ def test_a_whole_log_is_exported_and_verifies(cast: Cast, tmp_path: Path) -> Non
 
 
 def test_the_index_is_made_again_from_the_records(cast: Cast) -> None:
-    commit_blocking(a_draft(cast))
+    kept, lost, changed = (commit_blocking(a_draft(cast)).record_id for _ in range(3))
     rows = RecordIndex.objects.for_organisation(cast.organisation.pk)
     before = list(rows.values())
-    call_command("rebuild_index", stdout=io.StringIO())
+    rows.filter(pk=kept).update(model="another", at=timezone.now())
+    rebuild_index()
     assert list(rows.values()) == before
+    rows.filter(pk__in=[lost, changed]).update(model="the row is all that is left")
+    left = list(rows.values())
+    tamper(
+        ("DELETE FROM audit_record WHERE id = %s", [lost]),
+        ("UPDATE audit_record SET bytes = %s WHERE id = %s", [b"nothing", changed]),
+    )
+    told, names = io.StringIO(), io.StringIO()
+    with pytest.raises(SystemExit, match="1"):  # other tests may have left such records, too
+        call_command("rebuild_index", stdout=told, stderr=names)
+    assert list(rows.values()) == left
+    assert "records indexed" in told.getvalue()
+    assert f"{lost} is not there any more" in names.getvalue()
+    assert f"{changed} is no record any more" in names.getvalue()
 
 
 def test_an_idle_log_shows_that_it_lives(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:

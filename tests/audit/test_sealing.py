@@ -16,7 +16,7 @@ from audit.checkpoints import latest, sign_heads, verification_key
 from audit.hashing import leaf_hash, root_of
 from audit.ledger import append, commit_blocking, wait_until_sealed
 from audit.logs import current_log
-from audit.models import Log, Position, Record, RecordIndex, SealState
+from audit.models import Log, Position, Record, SealState
 from audit.notes import Head
 from audit.positions import position_of, positions_of
 from audit.proofs import verify_consistency, verify_inclusion
@@ -283,10 +283,10 @@ def test_every_partition_has_its_guards(database: None) -> None:
     assert all(names == ["append_only", "never_truncated"] and on for _, names, on in rows)
 
 
-def test_the_projection_can_be_read_by_position(cast: Cast) -> None:
+def test_a_record_has_a_position_once_it_is_sealed(cast: Cast) -> None:
     receipt = commit_blocking(a_draft(cast))
-    index = RecordIndex.objects.for_organisation(cast.organisation.pk).get(pk=receipt.record_id)
-    assert index.position is None
+    log = current_log(cast.organisation.pk)
+    assert position_of(log.number, receipt.record_id) is None
     seal()
-    index = RecordIndex.objects.for_organisation(cast.organisation.pk).get(pk=receipt.record_id)
-    assert index.position == current_log(cast.organisation.pk).size - 1
+    log.refresh_from_db()
+    assert position_of(log.number, receipt.record_id) == log.size - 1

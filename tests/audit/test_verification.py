@@ -65,6 +65,22 @@ def position(cast: Cast, receipt: Receipt) -> int:
     return found
 
 
+def replace_with_its_hash(cast: Cast, receipt: Receipt, data: bytes) -> None:
+    """Change a record, and its hash where the tree keeps it."""
+    log, place = current_log(cast.organisation.pk), position(cast, receipt)
+    rows = Position.objects.filter(log_number=log.number, first__lte=place)
+    row = rows.latest("first")
+    hashes = split(bytes(row.hashes))
+    hashes[place - row.first] = leaf_hash(data)
+    tamper(
+        ("UPDATE audit_record SET bytes = %s WHERE id = %s", [data, receipt.record_id]),
+        (
+            "UPDATE audit_position SET hashes = %s WHERE log_number = %s AND first = %s",
+            [b"".join(hashes), log.number, row.first],
+        ),
+    )
+
+
 def test_an_honest_log_is_valid(cast: Cast, receipts: list[Receipt]) -> None:
     progress: list[tuple[int, int]] = []
     report = verify_log(cast.organisation.pk, lambda done, total: progress.append((done, total)))
@@ -146,6 +162,30 @@ def test_an_insider_who_also_rewrites_hashes_and_head_is_found_by_the_signed_hea
     assert not report.valid
     assert report.first_bad is not None
     assert "signed head" in report.first_bad.reason
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b'"links":[]', b'"links":[1]'),
+        (b'"writer":["', b'"writer":[[],"'),
+        (b'"media":"text/plain"', b'"medium":"text/plain"'),
+        (b'"at":"2', b'"at":"A'),
+        (b'},"id":"0', b'},"id":"x'),
+        (b'"body":{', b'"body":{"lexcustis.erased":[{"slots":1}],'),
+        (b'"actor":{', b'"actor":"'),
+        (b"{", b"["),
+    ],
+)
+def test_a_record_of_no_form_is_named_though_its_stored_hash_fits(
+    cast: Cast, receipts: list[Receipt], before: bytes, after: bytes
+) -> None:
+    data = bytes(Record.objects.get(pk=receipts[2].record_id).bytes)
+    assert before in data
+    changed = data.replace(before, after, 1).replace(b"inference.requested", b"content.erased")
+    replace_with_its_hash(cast, receipts[2], changed)
+    report = verify_log(cast.organisation.pk)
+    assert bad_position(report) == position(cast, receipts[2])
 
 
 def test_a_record_dropped_before_it_was_sealed_leaves_a_hole(cast: Cast) -> None:
