@@ -17,7 +17,7 @@ from audit.erasure import Ground
 from audit.erasure_requests import open_requests
 from audit.kinds import Kind
 from audit.models import Content, RecordIndex
-from audit.reading import ContentGone, read_content, read_contents
+from audit.reading import ContentDamaged, ContentGone, read_content, read_contents
 from audit.records import parse
 from audit.verification import excuses
 from orgs.roles import Permission
@@ -129,12 +129,14 @@ def holds_over(tenant: Tenant, row: RecordIndex) -> list[Hold]:
 
 
 def reason_of(disclosure: Disclosure) -> str | None:
-    """Why somebody asks; None where the reason itself was erased.
+    """Why somebody asks, or why that cannot be read; None where the reason itself was erased.
 
     It is written for whoever decides, so reading it is no disclosure of its own.
     """
     try:
         return read_content(disclosure.organisation_id, disclosure.pk, "reason").decode()
+    except ContentDamaged as error:
+        return str(error)
     except ContentGone:
         return None
 

@@ -24,7 +24,7 @@ from ninja.errors import ValidationError as RequestInvalid
 
 from audit.erasure import Held
 from audit.ledger import LedgerUnavailable
-from audit.reading import ContentGone, RecordNotFound
+from audit.reading import ContentDamaged, ContentGone, RecordNotFound
 from lexcustis.api_errors import code_of_status, error_response
 from lexcustis.api_schema import CompleteAPI, StrictParser
 from llm.calls import CallFailed
@@ -155,6 +155,11 @@ def _no_record(request: HttpRequest, _error: RecordNotFound) -> HttpResponse:
 def _content_gone(request: HttpRequest, _error: ContentGone) -> HttpResponse:
     message = "This text was erased, or its time was over."
     return error_response(request, status=410, code="content_gone", message=message)
+
+
+@api.exception_handler(ContentDamaged)
+def _content_damaged(request: HttpRequest, error: ContentDamaged) -> HttpResponse:
+    return error_response(request, status=500, code="content_damaged", message=str(error))
 
 
 @api.exception_handler(Held)

@@ -18,7 +18,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from audit.models import RecordIndex
-from audit.reading import read_contents
+from audit.reading import damaged, read_contents
 from llm.history import own_conversation
 from llm.markdown import render
 from llm.models import Conversation, Inference, Message
@@ -46,7 +46,8 @@ class MessageView:
     """A message as people and programs read it.
 
     ``html`` is safe to show. ``state`` and what follows it is set for answers only; ``is_gone``
-    where the text was erased or its time was over.
+    where the text was erased or its time was over, ``is_damaged`` where it is stored and does not
+    open.
     """
 
     id: UUID
@@ -57,6 +58,7 @@ class MessageView:
     created_at: datetime
     record_id: UUID | None
     is_gone: bool = False
+    is_damaged: bool = False
     ai_generated: bool = False
     state: str | None = None
     finish_reason: str = ""
@@ -113,7 +115,9 @@ def read(tenant: Tenant, conversation_id: UUID) -> ConversationView:
     )
     places = [(message.record_id, message.slot) for message in messages if message.record_id]
     texts = read_contents(tenant.organisation_id, places)
-    gone = _gone(tenant, [place for place in places if texts[place] is None])
+    unread = [place for place in places if texts[place] is None]
+    broken = {record_id for record_id, _slot in damaged(tenant.organisation_id, unread)}
+    gone = _gone(tenant, unread) - broken
     return ConversationView(
         id=conversation.pk,
         title=unseal_title(conversation),
@@ -121,7 +125,12 @@ def read(tenant: Tenant, conversation_id: UUID) -> ConversationView:
         updated_at=conversation.updated_at,
         archived=conversation.archived_at is not None,
         messages=[
-            _view(row, texts.get((row.record_id, row.slot)), is_gone=row.record_id in gone)
+            _view(
+                row,
+                texts.get((row.record_id, row.slot)),
+                is_gone=row.record_id in gone,
+                is_damaged=row.record_id in broken,
+            )
             for row in messages
         ],
     )
@@ -192,7 +201,9 @@ def _gone(tenant: Tenant, places: Sequence[tuple[UUID, str]]) -> set[UUID]:
     return {record_id for record_id, slot in places if slot in slots.get(record_id, ())}
 
 
-def _view(message: Message, content: bytes | None, *, is_gone: bool) -> MessageView:
+def _view(
+    message: Message, content: bytes | None, *, is_gone: bool, is_damaged: bool
+) -> MessageView:
     text = (content or b"").decode(errors="replace")
     if message.role == Message.Role.USER or message.inference is None:
         return MessageView(
@@ -204,6 +215,7 @@ def _view(message: Message, content: bytes | None, *, is_gone: bool) -> MessageV
             created_at=message.created_at,
             record_id=message.record_id,
             is_gone=is_gone,
+            is_damaged=is_damaged,
         )
     inference = message.inference
     return MessageView(
@@ -215,6 +227,7 @@ def _view(message: Message, content: bytes | None, *, is_gone: bool) -> MessageV
         created_at=message.created_at,
         record_id=message.record_id,
         is_gone=is_gone,
+        is_damaged=is_damaged,
         ai_generated=True,
         state=inference.state,
         finish_reason=inference.finish_reason,

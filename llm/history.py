@@ -80,7 +80,9 @@ def ask_again(tenant: Tenant, answer_id: UUID, conversation_id: UUID | None = No
     prompt = branches[answer.parent_id]
     messages, links = _sent(tenant, _branch(branches, prompt.pk))
     if not messages or messages[-1].role != "user" or links[-1].id != prompt.record_id:
-        raise ValidationError({"retry_of": "The question was erased and cannot be asked again."})
+        raise ValidationError(
+            {"retry_of": "The question was erased or does not open: it cannot be asked again."}
+        )
     place = Place(
         answer.conversation_id,
         unseal_title(answer.conversation),

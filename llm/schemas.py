@@ -175,6 +175,7 @@ class MessageOut(Schema):
     created_at: datetime
     record_id: UUID | None
     is_gone: bool = Field(description="The text was erased, or its time was over.")
+    is_damaged: bool = Field(description="The text is stored, but does not open.")
     ai_generated: bool
     state: str | None
     finish_reason: str

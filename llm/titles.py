@@ -5,8 +5,13 @@ from __future__ import annotations
 import unicodedata
 from uuid import UUID
 
+import structlog
+from django.utils.translation import gettext as _
+
 from llm.models import Conversation
 from orgs import vault
+
+logger = structlog.get_logger(__name__)
 
 MAX_CHARACTERS = 60
 
@@ -32,13 +37,16 @@ def seal_title(organisation_id: UUID, conversation_id: UUID, title: str) -> byte
 
 
 def unseal_title(conversation: Conversation) -> str:
-    """The title of a row."""
+    """The title of a row, or that it does not open: one damaged title hides no other."""
     sealed = bytes(conversation.sealed_title)
     if not sealed:
         return ""
-    return vault.unseal(
-        conversation.organisation_id, sealed, place=title_place(conversation.pk)
-    ).decode()
+    place = title_place(conversation.pk)
+    try:
+        return vault.unseal(conversation.organisation_id, sealed, place=place).decode()
+    except vault.VaultError as error:
+        logger.error("title does not open", conversation=str(conversation.pk), why=str(error))
+        return _("(The title cannot be read)")
 
 
 def title_place(conversation_id: UUID) -> str:

@@ -12,7 +12,7 @@ from audit.erasure import Ground, erase
 from audit.ledger import Receipt, commit_blocking
 from audit.logs import current_log
 from audit.models import RecordIndex
-from audit.reading import read_record, record_bytes
+from audit.reading import ContentDamaged, read_content, read_record, record_bytes
 from audit.standing import Standing, standing_of
 from orgs.keys import create_key
 from orgs.roles import Permission
@@ -133,6 +133,25 @@ def test_an_erasure_that_was_changed_explains_nothing(cast: Cast, receipts: list
     change(done[0], named)
     text = page(cast, receipts[0])
     assert "missing, and no record says that it was erased" in text
+
+
+def test_a_text_that_does_not_open_is_told_on_its_page(
+    cast: Cast, receipts: list[Receipt], client: Client
+) -> None:
+    own = signed_in(cast.olivia.user)
+    mine = commit_blocking(request_draft(cast.olivia, "my own text"))
+    place = reverse("admin:audit_recordindex_change", args=[mine.record_id])
+    assert "my own text" in own.get(place).content.decode()
+    for receipt in (mine, receipts[0]):
+        tamper(
+            (
+                "UPDATE audit_content SET sealed = %s WHERE record_id = %s",
+                [b"something else", receipt.record_id],
+            )
+        )
+    assert "does not open" in own.get(place).content.decode()
+    with pytest.raises(ContentDamaged, match="does not open"):
+        read_content(cast.organisation.pk, receipts[0].record_id, "prompt")
 
 
 def test_the_api_tells_what_is_wrong(cast: Cast, receipts: list[Receipt], client: Client) -> None:

@@ -11,11 +11,12 @@ import pytest
 from django.db import connection, transaction
 
 from llm import conversations
-from llm.models import Inference
+from llm.models import Conversation, Inference
 from orgs.keys import create_key
 from orgs.models import ApiKey
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
+from tests.audit.test_verification import tamper
 from tests.cast import Cast
 from tests.live import signed_in, with_key
 from tests.llm.test_chat import simulated
@@ -118,6 +119,32 @@ def test_an_erased_text_is_gone_and_the_conversation_stays(max_: httpx2.Client, 
     assert "erased" in again.text
     following = ask(max_, "Go on", conversation_id=answer["conversation_id"])
     assert following["state"] == "completed"
+
+
+def test_what_does_not_open_hides_nothing_else(max_: httpx2.Client, cast: Cast) -> None:
+    answer = ask(max_, "Keep this")
+    whole = ask(max_, "Another matter")
+    inference = Inference.objects.for_tenant(cast.max).get(end_record_id=answer["record_id"])
+    tamper(
+        (
+            "UPDATE audit_content SET sealed = %s WHERE record_id = %s AND slot = 'prompt'",
+            [b"not what was sealed", inference.pk],
+        )
+    )
+    path = f"/api/v1/conversations/{answer['conversation_id']}"
+    question, given = max_.get(path).json()["messages"]
+    assert (question["text"], question["is_gone"], question["is_damaged"]) == ("", False, True)
+    assert (given["text"], given["is_damaged"]) == (answer["text"], False)
+    assert "does not open" in max_.get(f"/chat/{answer['conversation_id']}/").text
+    assert "*(does not open)*" in max_.get(f"{path}/export", params={"format": "markdown"}).text
+    again = max_.post("/api/v1/chat", json={"retry_of": answer["message_id"]})
+    assert again.status_code == 422
+    Conversation.objects.for_tenant(cast.max).filter(pk=answer["conversation_id"]).update(
+        sealed_title=b"not what was sealed"
+    )
+    titles = [item["title"] for item in max_.get("/api/v1/conversations").json()["items"]]
+    assert titles == ["Another matter", "(The title cannot be read)"]
+    assert max_.get(f"/api/v1/conversations/{whole['conversation_id']}").status_code == 200
 
 
 # -- The wall (P4) --------------------------------------------------------------------------------
