@@ -9,9 +9,9 @@ from django import forms
 from django.contrib import admin, messages
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
@@ -115,15 +115,19 @@ class AuditorLinkAdmin(TenantModelAdmin):
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """The one page that shows the address: no redirect, so that it rests in no cookie."""
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Copy the link now"),
-            "opts": self.opts,
-            "link": obj,
-            "text": request.new_address,  # type: ignore[attr-defined]
-        }
-        return TemplateResponse(request, "admin/dossier/auditorlink/created.html", context)
+        """The one page that shows the address."""
+        said = _(
+            "It is shown this once, and opens what it names until %(until)s. Only its hash is "
+            "kept, so nobody can show it again. Whoever has it can download what it opens; send "
+            "it as you would send the file."
+        )
+        return self.show_once(
+            request,
+            request.new_address,  # type: ignore[attr-defined]
+            title=_("Copy the link now"),
+            said=said % {"until": date_format(timezone.localtime(obj.expires_at), "j M Y, H:i")},
+            name=obj.name,
+        )
 
     def get_urls(self) -> list[Any]:
         """Also an address for revoking."""

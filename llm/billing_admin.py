@@ -9,7 +9,6 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
@@ -126,13 +125,18 @@ class BillingWebhookAdmin(TenantModelAdmin):
         return self._shown(request, billing.renew_secret(required_tenant(request)))
 
     def _shown(self, request: HttpRequest, secret: str) -> HttpResponse:
-        """No redirect, so that the secret rests in no cookie."""
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Copy the secret now"),
-            "text": secret,
-        }
-        return TemplateResponse(request, "admin/llm/billing_secret.html", context)
+        return self.show_once(
+            request,
+            secret,
+            title=_("Copy the secret now"),
+            said=_(
+                "It is shown this once and then stored encrypted. Your receiver checks every "
+                "report with it; an older one is worth nothing from now on."
+            ),
+            name=_("Secret"),
+            leads_to=_LIST,
+            list_title=BillingDeliveryAdmin.list_title,
+        )
 
 
 @admin.register(BillingDelivery)

@@ -9,7 +9,6 @@ from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
@@ -327,15 +326,14 @@ class ApiKeyAdmin(TenantModelAdmin):
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """The one page that shows the key: no redirect, so that it rests in no cookie."""
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Copy the key now"),
-            "opts": self.opts,
-            "key": obj,
-            "text": request.new_key,  # type: ignore[attr-defined]
-        }
-        return TemplateResponse(request, "admin/orgs/apikey/created.html", context)
+        """The one page that shows the key."""
+        return self.show_once(
+            request,
+            request.new_key,  # type: ignore[attr-defined]
+            title=_("Copy the key now"),
+            said=_("It is shown this once. Only its hash is kept, so nobody can show it again."),
+            name=obj.name,
+        )
 
     def get_urls(self) -> list[Any]:
         """Also an address for revoking."""
@@ -422,14 +420,13 @@ class PersonAdmin(DomainModelAdmin):
         password = request.new_password  # type: ignore[attr-defined]
         if not password:
             return super().response_add(request, obj, post_url_continue)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Hand over the initial password now"),
-            "opts": self.opts,
-            "person": obj,
-            "text": password,
-        }
-        return TemplateResponse(request, "admin/orgs/user/created.html", context)
+        return self.show_once(
+            request,
+            password,
+            title=_("Hand over the initial password now"),
+            said=_("It is shown this once. Ask the person to change it after the first sign-in."),
+            name=str(obj),
+        )
 
     def perform_change(
         self, request: HttpRequest, row: models.Model, values: dict[str, Any]

@@ -18,6 +18,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, Validatio
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.utils.functional import Promise
 from django.utils.text import capfirst
 
@@ -91,6 +92,34 @@ class DomainModelAdmin(_ModelAdmin):
     """The list's name, where it is not simply the plural of what it lists."""
     list_intro: Words = ""
     """One or two sentences above the list: what these rows are and what can be done with them."""
+
+    def show_once(
+        self,
+        request: HttpRequest,
+        text: str,
+        *,
+        title: Words,
+        said: Words,
+        name: Words,
+        leads_to: str = "",
+        list_title: Words = "",
+    ) -> HttpResponse:
+        """The one page that shows a secret: no redirect, so that it rests in no cookie.
+
+        It leads on to this list, or to the one of the address *leads_to*.
+        """
+        own = f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"
+        context = {
+            **self.admin_site.each_context(request),
+            "title": title,
+            "opts": self.opts,
+            "said": said,
+            "name": name,
+            "text": text,
+            "leads_to": leads_to or own,
+            "list_title": list_title or self.list_title or capfirst(self.opts.verbose_name_plural),
+        }
+        return TemplateResponse(request, "admin/shown_once.html", context)
 
     # -- What subclasses implement ---------------------------------------------------------------
 

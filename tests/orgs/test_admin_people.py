@@ -61,10 +61,27 @@ def test_an_invited_person_sets_a_password_by_the_link_in_the_mail(
     assert link is not None
     stranger = Client()
     form = stranger.get(link[1], follow=True)
+    assert "Choose a password" in form.content.decode()
     new = "a rather long passphrase 7"
-    done = stranger.post(form.request["PATH_INFO"], {"password1": new, "password2": new})
-    assert done.status_code == 302
+    values = {"password1": new, "password2": new}
+    done = stranger.post(form.request["PATH_INFO"], values, follow=True)
+    assert "The password is saved" in done.content.decode()
     assert User.objects.get(email=address).check_password(new)
+    again = Client().get(link[1], follow=True).content.decode()
+    assert "This link does not work any more" in again
+
+
+def test_a_forgotten_password_is_chosen_anew_by_a_link(cast: Cast, client: Client) -> None:
+    place = reverse("account_reset_password")
+    assert "You get a link" in client.get(place).content.decode()
+    sent = client.post(place, {"email": cast.max.user.email}, follow=True).content.decode()
+    assert "Look into your mail" in sent
+    unknown = {"email": f"nobody-{cast.organisation.slug}@example.org"}
+    assert client.post(place, unknown, follow=True).content.decode() == sent  # nobody is told
+    letter = next(one for one in mail.outbox if one.to == [cast.max.user.email])
+    link = re.search(r"http://testserver(/\S+)", letter.body)
+    assert link is not None
+    assert "Choose a password" in client.get(link[1], follow=True).content.decode()
 
 
 def test_somebody_known_keeps_name_and_password_and_is_told_to_sign_in(
