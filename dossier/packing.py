@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,7 @@ MOST_DEFLATED_BYTES = 64 * 1024 * 1024
 _NOT_DEFLATED = ".bin"  # hashes: nothing makes them shorter
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold; the true dates are inside
 _REGULAR_FILE = 0o100644 << 16
+_BLOCK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,10 @@ class Package:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.members: dict[str, Member] = {}
-        self._archive = zipfile.ZipFile(path, "w", compresslevel=6)
+        self._file = path.open("wb")
+        self._archive = zipfile.ZipFile(self._file, "w", compresslevel=6)
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="package-hash")
+        self._digest, self._hashed = hashlib.sha256(), 0
 
     def __enter__(self) -> Package:
         return self
@@ -50,7 +55,8 @@ class Package:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._archive.close()
+        with self._reader, self._file:
+            self._archive.close()
 
     def put(self, name: str, data: bytes) -> None:
         """Add a member."""
@@ -74,8 +80,23 @@ class Package:
         size = self._archive.getinfo(f"{self.path.stem}/{name}").file_size
         self.members[name] = Member(size, sha256)
 
+    def hash_ahead(self) -> None:
+        """Hash what stands in the zip so far while somebody does something else.
 
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        No byte of a complete member changes any more.
+        """
+        self._file.flush()
+        self._reader.submit(self._hash_until, self._file.tell())
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the closed zip, in hexadecimal digits."""
+        self._hash_until(self.path.stat().st_size)
+        return self._digest.hexdigest()
+
+    def _hash_until(self, end: int) -> None:
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(self._hashed)
+            while self._hashed < end and (block := file.read(min(_BLOCK, end - self._hashed))):
+                self._digest.update(block)
+                self._hashed += len(block)
