@@ -69,7 +69,7 @@ class DossierAdmin(TenantModelAdmin):
                 ]
             },
         ),
-        (_("Made"), {"fields": ["as_of", "published_at", "requested_by", "created_at"]}),
+        (_("Made"), {"fields": ["as_of", "published_at", "shown_requester", "created_at"]}),
         (
             _("File"),
             {"fields": ["shown_size", "file_sha256", "manifest_sha256", "shown_record"]},
@@ -79,6 +79,11 @@ class DossierAdmin(TenantModelAdmin):
         (None, {"fields": ["kind", "period", "period_start", "period_end"]}),
         (_("Languages"), {"fields": ["language", "further_languages"]}),
     ]
+
+    @admin.display(description=_("requested by"), empty_value="—")
+    def shown_requester(self, row: Dossier) -> str | None:
+        """The person's name: to the person's page only the operator has the right."""
+        return str(row.requested_by) if row.requested_by else None
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Three questions for a new one; what became of it otherwise."""

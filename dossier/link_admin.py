@@ -79,12 +79,17 @@ class AuditorLinkAdmin(TenantModelAdmin):
             tone, words = ("good", _("open")) if row.is_usable else ("warn", _("over"))
         return format_html('<span class="badge {}">{}</span>', tone, words)
 
+    @admin.display(description=_("made by"))
+    def shown_maker(self, row: AuditorLink) -> str:
+        """The person's name: to the person's page only the operator has the right."""
+        return str(row.created_by)
+
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """What is asked of a new link, and what is known of an old one."""
         if obj is None:
             return ["name", "dossier", "period_start", "period_end", "expires_at"]
         times = ["created_at", "expires_at", "revoked_at", "last_used_at"]
-        return ["name", "shown_scope", "shown_state", "created_by", *times, "downloads"]
+        return ["name", "shown_scope", "shown_state", "shown_maker", *times, "downloads"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """A link is never changed."""

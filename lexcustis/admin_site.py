@@ -12,7 +12,7 @@ from allauth.account.decorators import secure_admin_login
 from django import forms
 from django.contrib import messages
 from django.contrib.admin import AdminSite
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.template.response import SimpleTemplateResponse, TemplateResponse
@@ -106,6 +106,9 @@ class LexCustisAdminSite(AdminSite):
 
         @functools.wraps(view)
         def in_time_zone(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if "%00" in request.META["QUERY_STRING"]:
+                # No column holds such a text, so a filter by it would be an error of the server.
+                raise BadRequest("The address holds a NUL.")
             with timezone.override(time_zone_of(_tenant(request))):
                 response: HttpResponseBase = view(request, *args, **kwargs)
                 if response.status_code == 405 and request.method == "GET":

@@ -117,5 +117,6 @@ def test_lists_are_filtered_by_kind_person_and_day(cast: Cast, audrey: Client) -
     assert count(f"q={record.record_id}") == 1
     assert count(f"q=…{str(record.record_id)[-12:]}") == 1
     assert count("q=no-identifier") == 0
+    assert audrey.get(f"{place}?who=%00").status_code == 400
     said = audrey.get(f"{place}?q=no-identifier").content.decode()
     assert "“no-identifier” is no identifier" in said
