@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from audit.canonical import encode
-from audit.models import Record, RecordIndex
+from audit.logs import current_log
+from audit.models import Record
+from audit.positions import position_of
 from audit.sealing import seal_once
 from audit.verification import verify_and_keep
 from dossier import bundle, integrity, packing
@@ -95,8 +97,8 @@ def test_a_changed_record_is_found_while_it_is_copied(cast: Cast, tmp_path: Path
     found = attestation(built(cast, tmp_path))
     assert found["verified"] is False
     assert found["message"].startswith("Not valid: ")
-    index = RecordIndex.objects.for_organisation(cast.organisation.pk).get(pk=request_id)
-    assert found["first_broken_at"] == f"position {index.position}"
+    place = position_of(current_log(cast.organisation.pk).number, request_id)
+    assert found["first_broken_at"] == f"position {place}"
 
 
 def test_large_members_are_stored_and_every_hash_is_that_of_the_file(
