@@ -121,7 +121,7 @@ def openings_about(tenant: Tenant) -> dict[UUID, list[datetime]]:
         links = {link["rel"]: UUID(link["id"]) for link in written["links"]} if written else {}
         if links.get("disclosure") not in asked:
             continue
-        read = list(records.filter(pk=links["content"]))
+        read = list(records.filter(pk=links.get("content")))
         if str(tenant.user.pk) in _concerned(tenant, read):
             openings[links["disclosure"]].append(reading.at)
     return openings

@@ -73,8 +73,9 @@ def _known(organisation_id: UUID) -> dict[str, Kind]:
     )
     for row in rows.order_by("written_at"):
         said = read_record(organisation_id, row.pk)
-        if said is not None and "lexcustis.key" in said["body"]:
-            known[said["body"]["lexcustis.key"]] = Kind(row.kind)
+        key = said["body"].get("lexcustis.key") if said else None
+        if isinstance(key, str):
+            known[key] = Kind(row.kind)
     return known
 
 

@@ -37,6 +37,8 @@ _PARTS: dict[str, type] = {
     "v": int,
     "writer": list,
 }
+_LINK = {"id": str, "rel": str}
+_CONTENT = {"bytes": int, "commitment": str, "media": str}
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +171,15 @@ def parse(data: bytes) -> dict[str, Any]:
     writer = record["writer"]
     if [type(item) for item in writer] != [str, int]:
         raise NotCanonical("$.writer: not a name and a number")
-    for part, entries, names in (
-        ("links", record["links"], {"id", "rel"}),
-        ("content", record["content"].values(), {"bytes", "commitment", "media"}),
+    if not all(isinstance(value, str) for value in record["actor"].values()):
+        raise NotCanonical("$.actor: not texts alone")
+    for part, entries, form in (
+        ("links", record["links"], _LINK),
+        ("content", record["content"].values(), _CONTENT),
     ):
-        if not all(isinstance(entry, dict) and entry.keys() == names for entry in entries):
-            raise NotCanonical(f"$.{part}: an entry is not of {', '.join(sorted(names))}")
+        for entry in entries:
+            if not isinstance(entry, dict) or {k: type(entry[k]) for k in entry} != form:
+                raise NotCanonical(f"$.{part}: an entry is not of {', '.join(form)}")
     try:
         read_time(record["at"])
         for name in (record["id"], *(link["id"] for link in record["links"])):

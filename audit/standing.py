@@ -50,18 +50,18 @@ def standing_of(log_number: int, record_id: UUID, data: bytes | None) -> Standin
 
 
 def _problem(log_number: int, position: int, checkpoint: Checkpoint | None, data: bytes) -> str:
-    if checkpoint is not None and position < checkpoint.size:
-        head = parse_head(split_note(checkpoint.note)[0])
-        size, root = head.size, head.root
-    else:
-        log = Log.unscoped.get(pk=log_number)  # that of a record which the caller may see
-        size, root = log.size, bytes(log.root)
     tree, leaf = StoredTree(log_number), leaf_hash(data)
     try:
+        if checkpoint is not None and position < checkpoint.size:
+            head = parse_head(split_note(checkpoint.note)[0])
+            size, root = head.size, head.root
+        else:
+            log = Log.unscoped.get(pk=log_number)  # that of a record which the caller may see
+            size, root = log.size, bytes(log.root)
         sealed = tree.range_root(position, position + 1)
         path = tree.inclusion_proof(position, size)
-    except TreeIncomplete:
-        return _("Hashes of the tree are missing, so nothing proves that it is what was sealed.")
+    except (TreeIncomplete, ValueError):  # a note that is none, or a head that ends before
+        return _("The head or hashes of the tree are damaged: nothing proves what was sealed.")
     if leaf != sealed:
         return _("Its bytes are not those that were sealed: somebody changed it in the database.")
     if not verify_inclusion(leaf, index=position, size=size, proof=path, root=root):

@@ -105,7 +105,22 @@ def test_hashes_taken_away_are_told(cast: Cast, receipts: list[Receipt]) -> None
             [log.number, position(cast, last)],
         )
     )
-    assert "Hashes of the tree are missing" in standing(cast, receipts[0]).problem
+    assert "hashes of the tree are damaged" in standing(cast, receipts[0]).problem
+
+
+@pytest.mark.parametrize("note", ["", "no note", "a/b\n1\nAAAA\n\n— x AAAA\n"])
+def test_a_head_that_is_none_is_told(cast: Cast, receipts: list[Receipt], note: str) -> None:
+    log = current_log(cast.organisation.pk)
+    tamper(
+        (
+            (
+                "UPDATE audit_checkpoint SET note = %s WHERE id ="
+                " (SELECT max(id) FROM audit_checkpoint WHERE log_number = %s)"
+            ),
+            [note, log.number],
+        )
+    )
+    assert "The head or hashes of the tree are damaged" in page(cast, receipts[0])
 
 
 def test_a_removed_record_keeps_its_page(cast: Cast, receipts: list[Receipt]) -> None:

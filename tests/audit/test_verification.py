@@ -174,6 +174,8 @@ def test_an_insider_who_also_rewrites_hashes_and_head_is_found_by_the_signed_hea
         (b'},"id":"0', b'},"id":"x'),
         (b'"body":{', b'"body":{"lexcustis.erased":[{"slots":1}],'),
         (b'"actor":{', b'"actor":"'),
+        (b'"media":"text/plain"', b'"media":["text/plain"]'),
+        (b'"actor":{"id":"', b'"actor":{"id":7,"x":"'),
         (b"{", b"["),
     ],
 )
