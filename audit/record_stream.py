@@ -32,16 +32,26 @@ WHERE place.log_number = %s AND place.first > %s AND place.first < %s
 ORDER BY place.first
 """
 
+# Where somebody removed one of them, or put a line's end into it: each for itself.
+_ONE_BY_ONE = """
+SELECT record.bytes FROM audit_position AS place
+CROSS JOIN LATERAL unnest(place.ids) WITH ORDINALITY AS wanted(id, nth)
+LEFT JOIN audit_record AS record
+       ON record.id = wanted.id AND record.log_number = place.log_number
+WHERE place.log_number = %s AND place.first = %s
+ORDER BY wanted.nth
+"""
+
 _Row = tuple[int, bytes, bytes | None, str | None, str | None]
-
-
-class RecordsMissing(LookupError):
-    """A row of positions names records that are not there, or whose bytes are no single lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Neighbouring records from position ``first`` on, and their stored leaf hashes in one."""
+    """Neighbouring records from position ``first`` on, and their stored leaf hashes in one.
+
+    In the place of a record that was removed, or made something that is no line, stands none: an
+    empty line, whose hash is never the stored one.
+    """
 
     first: int
     records: list[bytes]
@@ -56,7 +66,7 @@ class Piece:
 
 
 def pieces(log_number: int, first: int, end: int) -> Iterator[Piece]:
-    """The records at positions *first* to *end* - 1. Raises :class:`RecordsMissing`.
+    """The records at positions *first* to *end* - 1, as far as there are positions.
 
     The database looks for the next ones while somebody works on these, on a connection of its own:
     what has a position is committed.
@@ -64,7 +74,7 @@ def pieces(log_number: int, first: int, end: int) -> Iterator[Piece]:
     bounds = [(start, min(start + _AT_ONCE, end)) for start in range(first, end, _AT_ONCE)]
     if len(bounds) < 2:  # nothing is next
         for only in bounds:
-            yield from _pieces(_rows(log_number, *only), *only)
+            yield from _pieces(log_number, _rows(log_number, *only), *only)
         return
     with ThreadPoolExecutor(1, thread_name_prefix="record-stream") as reader:
         try:
@@ -73,7 +83,7 @@ def pieces(log_number: int, first: int, end: int) -> Iterator[Piece]:
                 rows = asked.result()
                 if number < len(bounds):
                     asked = reader.submit(_rows, log_number, *bounds[number])
-                yield from _pieces(rows, *here)
+                yield from _pieces(log_number, rows, *here)
         finally:
             reader.submit(connections.close_all)
 
@@ -87,24 +97,23 @@ def _rows(log_number: int, start: int, until: int) -> list[_Row]:
     return [row for row in rows if row[0] + len(row[1]) // HASH_BYTES > start]
 
 
-def _pieces(rows: list[_Row], start: int, until: int) -> Iterator[Piece]:
+def _pieces(log_number: int, rows: list[_Row], start: int, until: int) -> Iterator[Piece]:
     for row in rows:
-        yield _piece(row, start, until)
+        yield _piece(log_number, row, start, until)
 
 
-def _piece(row: _Row, start: int, until: int) -> Piece:
+def _piece(log_number: int, row: _Row, start: int, until: int) -> Piece:
     """What lies between *start* and *until* of one row of positions."""
     begins, hashes, data, wanted, found = row
     count = len(hashes) // HASH_BYTES
     records = data.split(b"\n") if data is not None else []
     if wanted is not None and found is not None:
         records = _put_in_order(records, _ids(found), _ids(wanted))
-    if data is None or len(records) != count:
-        raise RecordsMissing(
-            f"Of the records at positions {begins} to {begins + count - 1} not all are there."
-        )
+    is_whole = data is not None and len(records) == count
+    if not is_whole:
+        records = _one_by_one(log_number, begins)
     low, high = max(start - begins, 0), min(until - begins, count)
-    if wanted is None and (low, high) == (0, count):
+    if data is not None and is_whole and wanted is None and (low, high) == (0, count):
         return Piece(begins, records, hashes, data + b"\n")
     part = records[low:high]
     return Piece(
@@ -113,6 +122,13 @@ def _piece(row: _Row, start: int, until: int) -> Piece:
         hashes[low * HASH_BYTES : high * HASH_BYTES],
         b"\n".join([*part, b""]),
     )
+
+
+def _one_by_one(log_number: int, first: int) -> list[bytes]:
+    with connection.cursor() as cursor:
+        cursor.execute(_ONE_BY_ONE, [log_number, first])
+        found = [bytes(data or b"") for (data,) in cursor.fetchall()]
+    return [b"" if b"\n" in data else data for data in found]
 
 
 def _ids(array: str) -> list[str]:

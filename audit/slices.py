@@ -141,7 +141,7 @@ def export_period(
         end=last,
         records=last - first,
         records_in_period=kinds.total(),
-        kinds={kind.decode(): count for kind, count in sorted(kinds.items())},
+        kinds={kind.decode(errors="replace"): count for kind, count in sorted(kinds.items())},
         checkpoint_before=before,
         checkpoint_after=after,
         unsealed_in_period=max(count - kinds.total(), 0),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from audit import notes
 from audit.hashing import EMPTY_ROOT, HASH_BYTES, TILE_WIDTH, Frontier
 from audit.models import Checkpoint, Log
-from audit.record_stream import Piece, RecordsMissing, pieces
+from audit.record_stream import Piece, pieces
 from audit.signer import SignerUnavailable, signer
 
 
@@ -92,11 +92,8 @@ class TreeCheck:
             self._say(f"The signed head of size {self.size} does not fit the records.")
 
     def _read(self, end: int) -> None:
-        try:
-            for piece in pieces(self._log.number, self.checked, end):
-                self._take(piece)
-        except RecordsMissing as error:
-            self._say(str(error), self.checked)
+        for piece in pieces(self._log.number, self.checked, end):
+            self._take(piece)
 
     def _take(self, piece: Piece) -> None:
         if piece.first != self.checked:
@@ -125,8 +122,12 @@ class TreeCheck:
         stored = piece.hashes
         for offset, leaf in enumerate(leaves):
             if stored[offset * HASH_BYTES : (offset + 1) * HASH_BYTES] != leaf:
-                position = piece.first + offset
-                self._say("its bytes are not those that were sealed", position)
+                self._say(
+                    "its bytes are not those that were sealed"
+                    if piece.records[offset]
+                    else "it is not there any more, or no line",
+                    piece.first + offset,
+                )
                 return
 
     def _count(self, piece: Piece) -> None:

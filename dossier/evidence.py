@@ -97,7 +97,10 @@ class _Places:
             start, end = lines.rfind(b"\n", 0, place) + 1, lines.find(b"\n", place)
             record = lines[start:end]
             if self._since <= times_of([record])[0] < self._until:
-                self._counts[_provider_and_place(record)] += 1
+                try:
+                    self._counts[_provider_and_place(record)] += 1
+                except (ValueError, KeyError, TypeError):
+                    continue  # no record any more: whoever checks the tree names it
 
     @property
     def served(self) -> dict[str, dict[str, int]]:

@@ -21,7 +21,7 @@ from audit.ledger import Receipt, append, commit_blocking
 from audit.logs import current_log
 from audit.models import Log, Position, Record
 from audit.positions import position_of
-from audit.record_stream import Piece, RecordsMissing, pieces
+from audit.record_stream import pieces
 from audit.slices import kinds_of, records_between, times_of
 from audit.tree_check import TreeCheck
 from tests.audit.test_sealing import seal
@@ -100,13 +100,20 @@ def test_pieces_are_the_stored_records_in_order_wherever_one_begins_and_ends(log
 
 
 def test_a_record_cut_in_two_does_not_take_the_place_of_one_that_is_missing(log: Log) -> None:
+    honest = list(records_between(log.number, 0, log.size))
     cut = record_at(log, 6)
     tamper(
         ("UPDATE audit_record SET bytes = %s WHERE id = %s", [b"one\ntwo", cut.pk]),
         ("DELETE FROM audit_record WHERE id = %s", [record_at(log, 7).pk]),
     )
-    with pytest.raises(RecordsMissing):
-        list(pieces(log.number, 0, log.size))
+    found = list(pieces(log.number, 0, log.size))
+    records = [record for piece in found for record in piece.records]
+    assert [n for n, (data, _leaf) in enumerate(honest) if records[n] != data] == [6, 7]
+    assert records[6:8] == [b"", b""]
+    assert b"".join(piece.lines for piece in found).count(b"\n") == log.size
+    check = checked(log)
+    assert (check.first_bad, check.checked) == (6, log.size)
+    assert "not there any more" in check.problem
 
 
 def test_what_is_read_while_somebody_works_is_the_same(
@@ -148,10 +155,8 @@ def test_a_record_missing_further_on_is_found_where_it_is_missing(
 ) -> None:
     tamper(("DELETE FROM audit_record WHERE id = %s", [record_at(log, log.size - 1).pk]))
     monkeypatch.setattr(record_stream, "_AT_ONCE", 2)
-    seen: list[Piece] = []
-    with pytest.raises(RecordsMissing):
-        seen.extend(pieces(log.number, 0, log.size))
-    assert seen[-1].end == log.size - 5  # the last five have one row of positions
+    seen = [record for piece in pieces(log.number, 0, log.size) for record in piece.records]
+    assert [bool(record) for record in seen] == [True] * (log.size - 1) + [False]
 
 
 def test_an_honest_log_fits_its_signed_head(log: Log) -> None:
@@ -217,13 +222,13 @@ def test_a_head_forged_with_the_records_is_not_signed(log: Log) -> None:
     assert "signed head" in check.problem
 
 
-def test_a_deleted_record_stops_a_bundle_and_fails_the_check(log: Log) -> None:
-    tamper(("DELETE FROM audit_record WHERE id = %s", [record_at(log, 6).pk]))
-    with pytest.raises(RecordsMissing):
-        list(pieces(log.number, 0, log.size))
+@pytest.mark.parametrize("order", ["first", "-first"])
+def test_a_row_of_which_no_record_is_left_is_read_as_holes(log: Log, order: str) -> None:
+    row = Position.objects.filter(log_number=log.number).order_by(order)[0]
+    tamper(*(("DELETE FROM audit_record WHERE id = %s", [pk]) for pk in row.ids))
     check = checked(log)
-    assert "not all are there" in check.problem
-    assert check.checked < log.size
+    assert (check.first_bad, check.checked) == (row.first, log.size)
+    assert "not there any more" in check.problem
 
 
 def test_missing_positions_fail_the_check(log: Log) -> None:

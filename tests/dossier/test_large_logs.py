@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from audit.canonical import encode
+from audit.checkpoints import verification_key
 from audit.logs import current_log
 from audit.models import Record
 from audit.positions import position_of
@@ -99,6 +101,69 @@ def test_a_changed_record_is_found_while_it_is_copied(cast: Cast, tmp_path: Path
     assert found["message"].startswith("Not valid: ")
     place = position_of(current_log(cast.organisation.pk).number, request_id)
     assert found["first_broken_at"] == f"position {place}"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        (b'"kind":"', b'"kind":"\xff'),
+        (b'"body":{', b'"body":{"lexcustis.data_region.served":"\\q",'),
+        (b'"at":"', b'"at":"x'),
+    ],
+)
+def test_bytes_that_are_no_record_keep_no_dossier_from_being_made(
+    cast: Cast, tmp_path: Path, change: tuple[bytes, bytes]
+) -> None:
+    request_id = call(cast.max, NOON)
+    while seal_once().more:
+        pass
+    log = current_log(cast.organisation.pk)
+    rows = Record.objects.filter(log_number=log.number)
+    victim = next(row for row in rows if change[0] in bytes(row.bytes) and row.pk >= request_id)
+    tamper(
+        (
+            "UPDATE audit_record SET bytes = %s WHERE id = %s",
+            [bytes(victim.bytes).replace(*change), victim.pk],
+        )
+    )
+    found = attestation(built(cast, tmp_path))
+    assert found["verified"] is False
+    assert found["first_broken_at"] == f"position {position_of(log.number, victim.pk)}"
+
+
+@pytest.mark.parametrize("most", [0, 100_000])
+def test_a_removed_record_is_a_hole_that_the_bundle_tells(
+    cast: Cast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(integrity, "MOST_VERIFIED_COMPLETELY", most)
+    request_id = call(cast.max, NOON)
+    call(cast.max, NOON)
+    while seal_once().more:
+        pass
+    log = current_log(cast.organisation.pk)
+    place = position_of(log.number, request_id)
+    assert place is not None
+    tamper(("DELETE FROM audit_record WHERE id = %s", [request_id]))
+    path = built(cast, tmp_path)
+    found = attestation(path)
+    assert found["verified"] is False
+    assert re.match(rf"position {place}\b", found["first_broken_at"])
+    assert "not there any more" in found["message"]
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(tmp_path)
+    folder = tmp_path / path.stem
+    lines = (folder / "audit_log_period.jsonl").read_bytes().split(b"\n")
+    first = json.loads((folder / "proofs" / "slice.json").read_text())["first"]
+    assert lines[place - first] == b""
+    said = subprocess.run(
+        [sys.executable, "verifier.py", ".", "--key", verification_key(), "--json"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 1
+    assert f"osition {place}" in said.stdout
 
 
 def test_large_members_are_stored_and_every_hash_is_that_of_the_file(
