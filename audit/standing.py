@@ -42,7 +42,7 @@ def standing_of(log_number: int, record_id: UUID, data: bytes | None) -> Standin
     checkpoint = checkpoints.latest_of_log(log_number)
     if data is None:
         position = _place_of_the_lost(log_number, record_id)
-        problem = _("It is not there any more: somebody removed it from the database.")
+        problem = _("It is not there any more: it was removed from the database.")
     else:
         position = position_of(log_number, record_id)
         problem = "" if position is None else _problem(log_number, position, checkpoint, data)
@@ -63,10 +63,10 @@ def _problem(log_number: int, position: int, checkpoint: Checkpoint | None, data
     except (TreeIncomplete, ValueError):  # a note that is none, or a head that ends before
         return _("The head or hashes of the tree are damaged: nothing proves what was sealed.")
     if leaf != sealed:
-        return _("Its bytes are not those that were sealed: somebody changed it in the database.")
+        return _("Its bytes are not those that were sealed: it was changed in the database.")
     if not verify_inclusion(leaf, index=position, size=size, proof=path, root=root):
         return _(
-            "It does not lead to the root of the log: somebody changed it, or another record, "
+            "It does not lead to the root of the log: it was changed, or another record was, "
             "together with the stored hashes."
         )
     return ""

@@ -23,6 +23,7 @@ from django.utils import timezone
 
 from audit.kinds import Kind as RecordKind
 from audit.ledger import Draft, append
+from audit.tree import TreeIncomplete
 from dossier import notices
 from dossier.bundle import Bundle, build
 from dossier.integrity import choose_checkpoint
@@ -69,6 +70,13 @@ def render(dossier_id: UUID, renderer: Renderer | None = None) -> bool:
         return False
     except (RendererUnavailable, SealUnavailable) as error:
         _give_up(claim, str(error))
+        return False
+    except TreeIncomplete as error:
+        _give_up(
+            claim,
+            f"{error} Rows of audit_position or audit_tile are missing, and without them nothing "
+            "can be proved: restore these tables from a backup, and verify the log.",
+        )
         return False
     except Exception as error:
         logger.exception("dossier.attempt_failed", dossier=str(dossier_id), exc_info=error)

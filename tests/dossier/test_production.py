@@ -12,6 +12,7 @@ from django.core.files.storage import default_storage
 from django.db import connection
 from django.utils import timezone
 
+from audit.logs import current_log
 from audit.models import RecordIndex
 from audit.sealing import seal_once
 from dossier import bundle as bundles
@@ -20,6 +21,7 @@ from dossier.models import Dossier, Kind
 from dossier.production import claim_dossier, render
 from dossier.rendering import Printout, RendererUnavailable
 from dossier.scheduling import cancel, request_dossier
+from tests.audit.test_verification import tamper
 from tests.cast import Cast
 from tests.dossier.scene import call
 
@@ -221,6 +223,26 @@ def test_missing_libraries_end_the_work_with_the_line_to_type(dossier: Dossier) 
     assert "apt-get install" in dossier.message
     assert not dossier.file
     assert records(dossier, "dossier.failed") == 1
+
+
+def test_a_tree_with_holes_ends_the_work_with_what_to_do(cast: Cast, dossier: Dossier) -> None:
+    call(cast.max, datetime(2026, 11, 10, 12, tzinfo=UTC))
+    while seal_once().more:
+        pass
+    log = current_log(cast.organisation.pk)
+    tamper(
+        (
+            (
+                "DELETE FROM audit_position AS row WHERE log_number = %s AND first ="
+                " (SELECT max(first) FROM audit_position WHERE log_number = row.log_number)"
+            ),
+            [log.number],
+        )
+    )
+    assert not render(dossier.pk, QuickPaper())
+    dossier.refresh_from_db()
+    assert (dossier.state, dossier.attempts) == (Dossier.State.FAILED, 1)
+    assert "from a backup" in dossier.message
 
 
 def test_trouble_is_tried_again_and_then_given_up(dossier: Dossier) -> None:
