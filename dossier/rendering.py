@@ -154,6 +154,7 @@ def _cover(material: Material) -> dict[str, Any]:
         "version": material.software_version,
         "law_title": say(LAW_TITLE),
         "law_day": write_day(facts("obligations").checked_on),
+        "alarm": "" if material.integrity.verified else say(material.integrity.message),
         "notices": [say(notice) for notice in READING_NOTICE],
         "status": _status(material),
         "seal": material.seal,

@@ -69,6 +69,13 @@ def test_every_record_is_hashed_and_what_is_not_checked_is_said(cast: Cast, tmp_
     assert "No complete verification" in said
 
 
+def test_an_honest_log_raises_no_alarm(cast: Cast, tmp_path: Path) -> None:
+    call(cast.max, NOON)
+    path = built(cast, tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        assert b'class="alarm"' not in archive.read(f"{path.stem}/dossier.pdf")
+
+
 def test_the_last_complete_verification_is_named_with_what_came_of_it(
     cast: Cast, tmp_path: Path
 ) -> None:
@@ -146,6 +153,9 @@ def test_a_removed_record_is_a_hole_that_the_bundle_tells(
     tamper(("DELETE FROM audit_record WHERE id = %s", [request_id]))
     path = built(cast, tmp_path)
     found = attestation(path)
+    with zipfile.ZipFile(path) as archive:
+        paper = archive.read(f"{path.stem}/dossier.pdf").decode()
+    assert paper.count('class="alarm"') == 2  # on the cover, and on the page of the summary
     assert found["verified"] is False
     assert re.match(rf"position {place}\b", found["first_broken_at"])
     assert "not there any more" in found["message"]
