@@ -17,6 +17,9 @@ from audit.hashing import EMPTY_ROOT, HASH_BYTES, TILE_WIDTH, Frontier
 from audit.models import Checkpoint, Log
 from audit.record_stream import Piece, pieces
 from audit.signer import SignerUnavailable, signer
+from audit.verification import CHANGED, REMOVED
+
+REMOVED_OR_CUT = f"{REMOVED}, or no line"
 
 
 @dataclass(slots=True)
@@ -122,12 +125,8 @@ class TreeCheck:
         stored = piece.hashes
         for offset, leaf in enumerate(leaves):
             if stored[offset * HASH_BYTES : (offset + 1) * HASH_BYTES] != leaf:
-                self._say(
-                    "its bytes are not those that were sealed"
-                    if piece.records[offset]
-                    else "it is not there any more, or no line",
-                    piece.first + offset,
-                )
+                problem = CHANGED if piece.records[offset] else REMOVED_OR_CUT
+                self._say(problem, piece.first + offset)
                 return
 
     def _count(self, piece: Piece) -> None:

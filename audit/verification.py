@@ -32,6 +32,8 @@ from orgs.roles import Permission
 from orgs.tenancy import Tenant
 from orgs.vault import VaultError
 
+REMOVED = "it is not there any more"
+CHANGED = "its bytes are not those that were sealed"
 MAX_PROBLEMS = 50
 
 NOT_CHECKED = (
@@ -169,13 +171,13 @@ def _check_row(walk: _Walk, row: Position, checkpoints: _Checkpoints) -> None:
         position = row.first + offset
         record = records.get(record_id)
         if record is None:
-            walk.bad(position, record_id, "it is not there any more")
+            walk.bad(position, record_id, REMOVED)
             leaf = stored
         else:
             data = bytes(record.bytes)
             leaf = leaf_hash(data)
             if leaf != stored:
-                walk.bad(position, record_id, "its bytes are not those that were sealed")
+                walk.bad(position, record_id, CHANGED)
             else:
                 _check_record(walk, position, record_id, data, contents[record_id])
         walk.frontier.extend([leaf])

@@ -140,7 +140,7 @@ def _of_tree(organisation_id: UUID, tree: TreeCheck, as_of: datetime) -> _Result
     tree.finish()
     message = phrase(_ALL_FIT, size=tree.size)
     if tree.problem:
-        message = phrase("Not valid: %(problems)s", problems=tree.problem)
+        message = phrase("Not valid: %(problems)s", problems=in_ledger_words(tree.problem))
     first_bad = None
     if tree.first_bad is not None:
         first_bad = phrase("position %(position)s", position=tree.first_bad)
@@ -197,7 +197,7 @@ def _message(report: Report, checked: int, size: int) -> str:
         return phrase(
             "Not valid: %(where)s: %(reason)s.",
             where=_first_bad(report) or "",
-            reason=report.first_bad.reason,
+            reason=in_ledger_words(report.first_bad.reason),
         )
     if not report.valid:
         return phrase("Not valid: %(problems)s", problems=" ".join(report.problems))

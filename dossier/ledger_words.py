@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from audit.tree_check import REMOVED_OR_CUT
+from audit.verification import CHANGED, REMOVED
 from dossier.phrases import Phrase, phrase
 
 SENTENCES = (
@@ -27,6 +29,14 @@ SENTENCES = (
         "time-stamped (RFC 3161, declared qualified by the operator, TSA %(authority)s): the first "
         "%(number)s entries, %(at)s"
     ),
+    REMOVED,
+    REMOVED_OR_CUT,
+    CHANGED,
+    "it names another record or another log",
+    "it is in the log twice",
+    "its content “%(slot)s” is not what was committed to",
+    "its content “%(slot)s” is gone, and no record says why",
+    "The signed head of size %(number)s does not fit the records.",
 )
 _PART = re.compile(r"%\((\w+)\)s")
 _GROUPS = {"number": r"\d+"}

@@ -18,6 +18,8 @@ from django.core.exceptions import ValidationError
 from django.core.management import call_command
 
 from audit.sealing import seal_once
+from audit.tree_check import REMOVED_OR_CUT
+from audit.verification import CHANGED, REMOVED
 from dossier import bundle, messages
 from dossier.integrity import choose_checkpoint
 from dossier.languages import (
@@ -241,6 +243,16 @@ def test_what_the_ledger_says_of_itself_is_said_too() -> None:
             "Einträge, 1. November 2026, 10:00 UTC; 3 neuere Einträge sind nicht extern verankert"
         )
     assert in_ledger_words("A new sentence.") == "A new sentence."
+
+
+def test_what_is_wrong_with_a_log_is_said_in_each_language() -> None:
+    for reason in (REMOVED, REMOVED_OR_CUT, CHANGED):
+        said = {}
+        for language in Language:
+            with speaking(language):
+                said[language] = say(in_ledger_words(reason))
+        assert said[Language.ENGLISH] == reason
+        assert len(set(said.values())) == len(Language)
 
 
 # -- The choice, and promise P6 --------------------------------------------------------------------
