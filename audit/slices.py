@@ -62,12 +62,16 @@ OpenRecords = Callable[[int], AbstractContextManager[IO[bytes]]]
 
 @dataclass(frozen=True, slots=True)
 class SliceReport:
-    """What a slice holds: the records at positions ``first`` to ``end`` - 1."""
+    """What a slice holds: the records at positions ``first`` to ``end`` - 1.
+
+    Of these ``holes`` are empty lines, where the database holds no record that is one.
+    """
 
     origin: str
     first: int
     end: int
     records: int
+    holes: int
     records_in_period: int
     kinds: dict[str, int]
     checkpoint_before: Checkpoint | None
@@ -122,7 +126,7 @@ def export_period(
     }
     _write_proofs(log, folder / "proofs", notes, period=(start, end), as_of=limit.as_of)
     kinds: Counter[bytes] = Counter()
-    digest = hashlib.sha256()
+    digest, holes = hashlib.sha256(), 0
     with (
         records(last - first) if records else (folder / RECORDS_FILE).open("wb") as file,
         (folder / "proofs" / "leaf_hashes.bin").open("wb") as hashes,
@@ -132,6 +136,7 @@ def export_period(
             file.write(lines)
             digest.update(lines)
             hashes.write(piece.hashes)
+            holes += piece.records.count(b"")
             kinds.update(_kinds_between(piece.records, since, until))
             if witness is not None:
                 witness(piece)
@@ -140,6 +145,7 @@ def export_period(
         first=first,
         end=last,
         records=last - first,
+        holes=holes,
         records_in_period=kinds.total(),
         kinds={kind.decode(errors="replace"): count for kind, count in sorted(kinds.items())},
         checkpoint_before=before,

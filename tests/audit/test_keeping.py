@@ -134,6 +134,22 @@ def test_a_whole_log_is_exported_and_verifies(cast: Cast, tmp_path: Path) -> Non
     assert (result["first"], result["end"]) == (0, 7)
 
 
+def test_an_export_says_what_is_not_there_any_more(cast: Cast, tmp_path: Path) -> None:
+    lost = commit_blocking(a_draft(cast)).record_id
+    seal()
+    tamper(("DELETE FROM audit_record WHERE id = %s", [lost]))
+    folder, said = tmp_path / "log", io.StringIO()
+    with pytest.raises(SystemExit, match="1"):
+        call_command(
+            "export_log", cast.organisation.slug, str(folder), stdout=io.StringIO(), stderr=said
+        )
+    assert said.getvalue().startswith("No longer there: 1.")
+    output = io.StringIO()
+    with redirect_stdout(output):
+        assert verifier.main([str(folder), "--key", verification_key()]) == 1
+    assert "TAMPERED" in output.getvalue()
+
+
 def test_the_index_is_made_again_from_the_records(cast: Cast) -> None:
     kept, lost, changed = (commit_blocking(a_draft(cast)).record_id for _ in range(3))
     rows = RecordIndex.objects.for_organisation(cast.organisation.pk)

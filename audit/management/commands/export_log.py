@@ -58,6 +58,12 @@ class Command(BaseCommand):
             f"{report.records} records of {report.origin}, positions {report.first} to "
             f"{report.end - 1}. Check: python {folder}/verifier.py {folder} --key VKEY"
         )
+        if report.holes:
+            self.stderr.write(
+                f"No longer there: {report.holes}. An empty line stands for each; "
+                f"verify the log: manage.py verify {log.organisation.slug}."
+            )
+            sys.exit(1)
 
 
 def _moment(text: str) -> datetime:
