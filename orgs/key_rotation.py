@@ -70,23 +70,35 @@ def renew_organisation_key(organisation: Organisation) -> int:
     return number
 
 
-def rewrap_items(organisation: Organisation, columns: Iterable[SealedColumn]) -> int:
-    """Wrap the item keys of ordinary rows with the organisation's newest key; return how many.
+def rewrap_items(
+    organisation: Organisation, columns: Iterable[SealedColumn]
+) -> tuple[int, list[str]]:
+    """Wrap the item keys of ordinary rows with the organisation's newest key.
 
-    A row that changes at the same moment keeps its change; the next run looks at it again.
+    Returns how many, and the names of those values that do not open and stay as they are. A row
+    that changes at the same moment keeps its change; the next run looks at it again.
     """
-    return sum(_rewrap_column(organisation, column) for column in columns)
+    count, damaged = 0, []
+    for column in columns:
+        moved, left = _rewrap_column(organisation, column)
+        count += moved
+        damaged += left
+    return count, damaged
 
 
-def _rewrap_column(organisation: Organisation, sealed: SealedColumn) -> int:
-    newest, count = vault.newest_number(organisation.pk), 0
+def _rewrap_column(organisation: Organisation, sealed: SealedColumn) -> tuple[int, list[str]]:
+    newest, count, damaged = vault.newest_number(organisation.pk), 0, []
     everybodys: models.Manager[Any] = sealed.model._default_manager
     rows = everybodys.filter(organisation_id=organisation.pk).order_by("pk")
     for row in rows.iterator(_AT_ONCE):
         old = bytes(getattr(row, sealed.column))
         if not old or vault.number_of(old) == newest:
             continue
-        new = vault.rewrap(organisation.pk, old, place=sealed.place(row))
+        try:
+            new = vault.rewrap(organisation.pk, old, place=sealed.place(row))
+        except vault.VaultError:
+            damaged.append(f"{sealed.column} of {sealed.model._meta.label} {row.pk}")
+            continue
         unchanged = everybodys.filter(pk=row.pk, **{sealed.column: old})
         count += unchanged.update(**{sealed.column: new})
-    return count
+    return count, damaged

@@ -78,6 +78,29 @@ def test_without_the_old_instance_key_it_says_what_is_missing(
     settings.VAULT_KEYS = before
 
 
+def test_what_does_not_open_is_named_and_holds_nothing_up(cast: Cast) -> None:
+    rows = [
+        Conversation(
+            pk=uuid7(),
+            organisation=cast.organisation,
+            user=cast.max.user,
+            sealed_title=b"not what was sealed",
+        )
+        for _ in range(2)
+    ]
+    for row in rows:
+        row.save()
+    whole, damaged = rows
+    whole.sealed_title = seal_title(cast.organisation.pk, whole.pk, "a title")
+    whole.save()
+    named, said = StringIO(), StringIO()
+    call_command("rotate_keys", "--renew", cast.organisation.slug, stdout=said, stderr=named)
+    assert f"sealed_title of llm.Conversation {damaged.pk} does not open" in named.getvalue()
+    assert "1 sealed values were moved" in said.getvalue()
+    whole.refresh_from_db()
+    assert unseal_title(whole) == "a title"
+
+
 def test_a_renewed_key_opens_what_was_sealed_and_seals_what_comes(cast: Cast) -> None:
     provider = provider_settings.create(
         tenant=cast.alice,

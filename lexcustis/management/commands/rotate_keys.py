@@ -51,7 +51,12 @@ class Command(BaseCommand):
             self.stdout.write(f"{organisation.slug}: key {number} seals from now on.")
         # Everybody's, unless one was named: an interrupted run may have left some.
         moved = renewed if renew else organisations
-        items = sum(rewrap_items(organisation, SEALED_COLUMNS) for organisation in moved)
+        items = 0
+        for organisation in moved:
+            count, damaged = rewrap_items(organisation, SEALED_COLUMNS)
+            items += count
+            for name in damaged:
+                self.stderr.write(f"{organisation.slug}: {name} does not open; it stays as it is.")
         self.stdout.write(f"{items} sealed values were moved to their organisation's newest key.")
         used = wrapped_by()
         for identifier in list(vault.instance_keys())[1:]:
