@@ -136,11 +136,15 @@ def _verify_line(text: str, head: Head, name: str, public: bytes, signed: bytes)
 
 
 def short(note: str) -> str:
-    """The note with Ed25519 alone: the second signature is too long for paper and QR codes."""
-    text, found, rest = note.rpartition("\n\n")
-    if not found:
+    """The note with Ed25519 alone: the second signature is too long for paper and QR codes.
+
+    What somebody made no note of stays as it is, for whoever reads it to see.
+    """
+    text, _, rest = note.rpartition("\n\n")
+    try:
+        lines = split_note(note)[1]
+    except InvalidNote:
         return note
-    lines = split_note(note)[1]
     kept = [
         written
         for written, (_name, data) in zip(rest.splitlines(keepends=True), lines, strict=True)

@@ -12,6 +12,7 @@ from audit.erasure import Ground, erase
 from audit.ledger import Receipt, commit_blocking
 from audit.logs import current_log
 from audit.models import RecordIndex
+from audit.notes import short
 from audit.reading import ContentDamaged, read_content, read_record, record_bytes
 from audit.standing import Standing, standing_of
 from orgs.keys import create_key
@@ -121,6 +122,7 @@ def test_a_head_that_is_none_is_told(cast: Cast, receipts: list[Receipt], note: 
         )
     )
     assert "The head or hashes of the tree are damaged" in page(cast, receipts[0])
+    assert short(note) == note  # as mails and dossiers show it
 
 
 def test_a_removed_record_keeps_its_page(cast: Cast, receipts: list[Receipt]) -> None:
