@@ -14,7 +14,7 @@ from audit.checkpoints import latest, verification_key
 from audit.hashing import leaf_hash
 from audit.inclusion import NotSealedYet, prove_inclusion
 from audit.logs import current_log
-from audit.reading import RecordNotFound, said_by, stored_record
+from audit.reading import said_by, stored_record
 from audit.searching import Search, search
 from audit.standing import standing_of
 from audit.state import LedgerState, ledger_state
@@ -139,10 +139,7 @@ def read_record(request: HttpRequest, record_id: UUID) -> dict[str, Any]:
     """One record with its exact bytes. Needs ``audit:read``."""
     tenant = tenant_of_call(request)
     tenant.require(Permission.AUDIT_READ)
-    try:
-        stored = stored_record(tenant.organisation_id, record_id)
-    except RecordNotFound as error:
-        raise Http404(str(error)) from error
+    stored = stored_record(tenant.organisation_id, record_id)
     data = bytes(stored.bytes)
     standing = standing_of(stored.log_number, record_id, data)
     return {
@@ -161,7 +158,7 @@ def record_proof(request: HttpRequest, record_id: UUID) -> dict[str, Any] | Http
     tenant.require(Permission.AUDIT_READ)
     try:
         proof = prove_inclusion(tenant.organisation_id, record_id)
-    except (RecordNotFound, NotSealedYet) as error:
+    except NotSealedYet as error:
         raise Http404(str(error)) from error
     return {
         "record": _base64(proof.record),

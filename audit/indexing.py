@@ -41,7 +41,8 @@ def rebuild_index() -> Rebuilt:
     with transaction.atomic():
         for record in Record.objects.order_by("pk").iterator(_AT_ONCE):
             said = said_by(bytes(record.bytes))
-            if said is None:
+            # One that names another's identifier would take that one's place in the index.
+            if said is None or said["id"] != str(record.pk):
                 found.unreadable.append(record.pk)
                 continue
             log = logs[record.log_number]

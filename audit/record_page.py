@@ -75,20 +75,21 @@ def record_page(tenant: Tenant, row: RecordIndex) -> RecordPage:
     nowhere.
     """
     try:
-        data = record_bytes(row.organisation_id, row.record_id)
+        stored = record_bytes(row.organisation_id, row.record_id)
     except RecordNotFound:
-        data = None
-    standing = standing_of(row.log_number, row.record_id, data)
-    said = None if data is None else said_by(data)
+        stored = None
+    data = stored or b""
+    standing = standing_of(row.log_number, row.record_id, stored)
+    said = said_by(data)
     record = {} if standing.problem or said is None else said
     names = actor_names(tenant, [row])
     return RecordPage(
         row=row,
         origin=Log.objects.for_tenant(tenant).get(number=row.log_number).origin,
         actor_name=names[row.actor_type, row.actor_id],
-        pretty=_pretty(data or b"", said),
-        size=0 if data is None else len(data),
-        leaf_hash="" if data is None else leaf_hash(data).hex(),
+        pretty=_pretty(data, said),
+        size=len(data),
+        leaf_hash=leaf_hash(data).hex() if data else "",
         standing=standing,
         content=content_page(tenant, row, record),
         names=_named(tenant, record),

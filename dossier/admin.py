@@ -7,6 +7,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from django.contrib import admin
+from django.contrib.admin.utils import flatten_fieldsets
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -31,6 +32,7 @@ from dossier.periods import month_before, today
 from dossier.progress import is_alive, seconds_left
 from dossier.schedules import change_schedule, create_schedule, remove_schedule
 from dossier.scheduling import Languages, cancel, request_dossier
+from orgs.admin_lists import name_column
 from orgs.roles import Permission
 from orgs.tenant_admin import TenantModelAdmin, required_tenant
 
@@ -39,6 +41,7 @@ __all__ = ["fact_admin", "link_admin", "system_admin", "upstream_admin"]
 
 _UNFINISHED = (Dossier.State.WAITING, Dossier.State.RUNNING)
 _REFRESH_SECONDS = "3"
+_REQUESTER = name_column("requested_by", _("requested by"))
 
 
 @admin.register(Dossier)
@@ -69,7 +72,7 @@ class DossierAdmin(TenantModelAdmin):
                 ]
             },
         ),
-        (_("Made"), {"fields": ["as_of", "published_at", "shown_requester", "created_at"]}),
+        (_("Made"), {"fields": ["as_of", "published_at", _REQUESTER, "created_at"]}),
         (
             _("File"),
             {"fields": ["shown_size", "file_sha256", "manifest_sha256", "shown_record"]},
@@ -80,20 +83,13 @@ class DossierAdmin(TenantModelAdmin):
         (_("Languages"), {"fields": ["language", "further_languages"]}),
     ]
 
-    @admin.display(description=_("requested by"), empty_value="—")
-    def shown_requester(self, row: Dossier) -> str | None:
-        """The person's name: to the person's page only the operator has the right."""
-        return str(row.requested_by) if row.requested_by else None
-
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Three questions for a new one; what became of it otherwise."""
         return self.fieldsets if obj else self.add_fieldsets
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Everything, once it is asked for."""
-        if obj is None:
-            return []
-        return [str(name) for _title, part in self.fieldsets for name in part["fields"]]
+        return flatten_fieldsets(self.fieldsets) if obj else []
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """The last full month."""

@@ -12,15 +12,17 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from dossier.link_models import USUAL, AuditorLink
 from dossier.links import create_link, revoke_link
 from dossier.models import Dossier
+from orgs.admin_lists import badge, name_column
 from orgs.roles import Permission
 from orgs.tenant_admin import DomainForm, TenantModelAdmin, required_tenant
+
+_MAKER = name_column("created_by", _("made by"))
 
 
 class AuditorLinkForm(DomainForm):
@@ -77,19 +79,14 @@ class AuditorLinkAdmin(TenantModelAdmin):
             tone, words = "", _("revoked")
         else:
             tone, words = ("good", _("open")) if row.is_usable else ("warn", _("over"))
-        return format_html('<span class="badge {}">{}</span>', tone, words)
-
-    @admin.display(description=_("made by"))
-    def shown_maker(self, row: AuditorLink) -> str:
-        """The person's name: to the person's page only the operator has the right."""
-        return str(row.created_by)
+        return badge(tone, words)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """What is asked of a new link, and what is known of an old one."""
         if obj is None:
             return ["name", "dossier", "period_start", "period_end", "expires_at"]
         times = ["created_at", "expires_at", "revoked_at", "last_used_at"]
-        return ["name", "shown_scope", "shown_state", "shown_maker", *times, "downloads"]
+        return ["name", "shown_scope", "shown_state", _MAKER, *times, "downloads"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """A link is never changed."""

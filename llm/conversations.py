@@ -7,7 +7,7 @@ Nobody else's exist here. Reading other people's text is another thing, and is i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -205,29 +205,23 @@ def _view(
     message: Message, content: bytes | None, *, is_gone: bool, is_damaged: bool
 ) -> MessageView:
     text = (content or b"").decode(errors="replace")
-    if message.role == Message.Role.USER or message.inference is None:
-        return MessageView(
-            id=message.pk,
-            parent_id=message.parent_id,
-            role=message.role,
-            text=text,
-            html="",
-            created_at=message.created_at,
-            record_id=message.record_id,
-            is_gone=is_gone,
-            is_damaged=is_damaged,
-        )
-    inference = message.inference
-    return MessageView(
+    view = MessageView(
         id=message.pk,
         parent_id=message.parent_id,
         role=message.role,
         text=text,
-        html=render(text) if text else "",
+        html="",
         created_at=message.created_at,
         record_id=message.record_id,
         is_gone=is_gone,
         is_damaged=is_damaged,
+    )
+    inference = message.inference
+    if message.role == Message.Role.USER or inference is None:
+        return view
+    return replace(
+        view,
+        html=render(text) if text else "",
         ai_generated=True,
         state=inference.state,
         finish_reason=inference.finish_reason,

@@ -90,8 +90,10 @@ def _message(message: MessageView) -> dict[str, Any]:
 def _section(message: MessageView) -> str:
     at = f"{message.created_at:%Y-%m-%d %H:%M} UTC"
     text = message.text
-    if message.is_gone or message.is_damaged:
-        text = "*(erased)*" if message.is_gone else "*(does not open)*"
+    if message.is_gone:
+        text = "*(erased)*"
+    elif message.is_damaged:
+        text = "*(does not open)*"
     if not message.ai_generated:
         return f"## Question, {at}\n\n{text}\n"
     values = {

@@ -192,6 +192,20 @@ def time_column(field_name: str, description: Any) -> Any:
     return shown
 
 
+def name_column(field_name: str, description: Any) -> Any:
+    """A column or read-only field that names a related row.
+
+    Django would link to the row's own page, to which few readers have the right.
+    """
+
+    @admin.display(description=description, ordering=field_name, empty_value="—")
+    def shown(row: models.Model) -> str | None:
+        related = getattr(row, field_name)
+        return None if related is None else str(related)
+
+    return shown
+
+
 def shown_time(value: datetime | None) -> str:
     """A time in the organisation's zone, machine-readable with its offset."""
     if value is None:

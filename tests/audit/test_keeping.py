@@ -151,17 +151,19 @@ def test_an_export_says_what_is_not_there_any_more(cast: Cast, tmp_path: Path) -
 
 
 def test_the_index_is_made_again_from_the_records(cast: Cast) -> None:
-    kept, lost, changed = (commit_blocking(a_draft(cast)).record_id for _ in range(3))
+    kept, lost, changed, twin = (commit_blocking(a_draft(cast)).record_id for _ in range(4))
+    honest = record_bytes(cast.organisation.pk, kept)
     rows = RecordIndex.objects.for_organisation(cast.organisation.pk)
     before = list(rows.values())
     rows.filter(pk=kept).update(model="another", at=timezone.now())
     rebuild_index()
     assert list(rows.values()) == before
-    rows.filter(pk__in=[lost, changed]).update(model="the row is all that is left")
+    rows.filter(pk__in=[lost, changed, twin]).update(model="the row is all that is left")
     left = list(rows.values())
     tamper(
         ("DELETE FROM audit_record WHERE id = %s", [lost]),
         ("UPDATE audit_record SET bytes = %s WHERE id = %s", [b"nothing", changed]),
+        ("UPDATE audit_record SET bytes = %s WHERE id = %s", [honest, twin]),
     )
     told, names = io.StringIO(), io.StringIO()
     with pytest.raises(SystemExit, match="1"):  # other tests may have left such records, too
@@ -170,6 +172,7 @@ def test_the_index_is_made_again_from_the_records(cast: Cast) -> None:
     assert "records indexed" in told.getvalue()
     assert f"{lost} is not there any more" in names.getvalue()
     assert f"{changed} is no record any more" in names.getvalue()
+    assert f"{twin} is no record any more" in names.getvalue()
 
 
 def test_an_idle_log_shows_that_it_lives(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
