@@ -6,7 +6,7 @@ from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from dossier.addresses import absolute
+from orgs.addresses import absolute
 from dossier.models import Dossier
 from orgs.models import Membership
 from orgs.roles import Role

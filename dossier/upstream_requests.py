@@ -8,7 +8,6 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
 from django.db import transaction
@@ -24,6 +23,7 @@ from audit.ledger import Draft, Text, append
 from dossier.law import facts, maker_of
 from dossier.upstream_documents import annex_xii_keys
 from dossier.upstream_models import UpstreamRequest
+from orgs.addresses import absolute
 from orgs.changes import SYSTEM
 from orgs.days import require_plausible, today_in
 from orgs.models import Membership
@@ -164,9 +164,7 @@ def _mail(request: UpstreamRequest) -> None:
     officers = Membership.objects.for_organisation(request.organisation_id).filter(
         role=Role.COMPLIANCE_OFFICER, user__is_active=True
     )
-    path = reverse("admin:dossier_upstreamrequest_change", args=[request.pk])
-    origins = settings.CSRF_TRUSTED_ORIGINS
-    address = f"{origins[0] if origins else 'https://' + settings.LEDGER_HOST}{path}"
+    address = absolute(reverse("admin:dossier_upstreamrequest_change", args=[request.pk]))
     text = render_to_string(
         "dossier/mail_upstream_reminder.txt", {"request": request, "address": address}
     )
