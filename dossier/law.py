@@ -1,4 +1,4 @@
-"""Law as data: what the files in ``dossier/facts/`` say, and how far it may be printed.
+"""Law as data: what the files of facts say, and how far it may be printed.
 
 Each file carries the date it was checked, the version of the law and a review period; each row a
 grade. Only grades P (primary text read) and S (secondary source read) are printed as fact.
@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from dossier.leaves import Leaf, Origin, published_upstream, unknown
 from dossier.phrases import phrase
+from oversight.clocks import CLOCKS_FILE
 
 FACTS = Path(__file__).parent / "facts"
 PRINTABLE_GRADES = frozenset({"P", "S"})
@@ -52,7 +53,9 @@ class Facts:
 @functools.cache
 def facts(name: Name) -> Facts:
     """The file *name*, read once per process."""
-    content = json.loads((FACTS / f"{name}.json").read_text(encoding="utf-8"))
+    # The clocks run on a floor below this one, and their file stands there.
+    file = CLOCKS_FILE if name == "incident_clocks" else FACTS / f"{name}.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
     return Facts(
         name=name,
         checked_on=date.fromisoformat(content["checked_on"]),

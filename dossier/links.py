@@ -20,10 +20,10 @@ from django.utils.translation import gettext as _
 
 from audit.kinds import Kind as RecordKind
 from audit.ledger import Draft, append
-from orgs.addresses import absolute
 from dossier.link_models import LONGEST, USUAL, AuditorLink
 from dossier.models import Dossier
 from dossier.scheduling import describe
+from orgs.addresses import absolute
 from orgs.roles import Permission
 from orgs.tenancy import Tenant, TenantQuerySet
 

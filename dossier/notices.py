@@ -6,8 +6,8 @@ from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from orgs.addresses import absolute
 from dossier.models import Dossier
+from orgs.addresses import absolute
 from orgs.models import Membership
 from orgs.roles import Role
 

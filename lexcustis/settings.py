@@ -179,6 +179,7 @@ CELERY_BEAT_SCHEDULE = {
     "look-for-due-dossiers": {"task": "dossier.tasks.tick", "schedule": 60.0},
     "clear-dossier-leftovers": {"task": "dossier.tasks.clear_leftovers", "schedule": 3600.0},
     "remind-of-requests": {"task": "dossier.tasks.remind_of_requests", "schedule": 3600.0},
+    "remind-of-tasks": {"task": "oversight.tasks.remind_of_tasks", "schedule": 300.0},
     "keep-ledger": {"task": "audit.tasks.keep_ledger", "schedule": 300.0},
     "anchor-heads": {"task": "audit.anchor_tasks.anchor_heads", "schedule": 60.0},
     "mail-heads": {"task": "audit.anchor_tasks.mail_heads", "schedule": 3600.0},

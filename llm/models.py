@@ -137,6 +137,8 @@ class ProviderSettings(TenantModel):
         help_text=_("Separated by commas. Empty: the restriction holds for the whole provider."),
     )
     options = models.JSONField(_("vendor options"), default=dict, blank=True)
+    # The record because of which nobody changes these settings for now (Art. 73(6)).
+    frozen_because_of = models.UUIDField(_("frozen because of"), null=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
 

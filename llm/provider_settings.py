@@ -10,7 +10,7 @@ import concurrent.futures
 import json
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
@@ -19,6 +19,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -112,6 +113,14 @@ def change(*, tenant: Tenant, settings_id: UUID, **fields: Any) -> ProviderSetti
         changed = sorted(name for name, value in fields.items() if getattr(row, name) != value)
         if not changed:
             return row
+        if row.frozen_because_of is not None:
+            raise ValidationError(
+                _(
+                    "These settings are frozen because of an incident (Art. 73(6)): they can be "
+                    "changed again when who handles it lifts the freeze. The provider can be "
+                    "switched off, and given another key."
+                )
+            )
         before, known = _origin(row), list(row.open_to_people)
         for name in changed:
             setattr(row, name, fields[name])
@@ -144,6 +153,31 @@ def disable(*, tenant: Tenant, settings_id: UUID) -> ProviderSettings:
 def enable(*, tenant: Tenant, settings_id: UUID) -> ProviderSettings:
     """Allow calls to this provider again."""
     return _switch(tenant, settings_id, on=True)
+
+
+def freeze(*, tenant: Tenant, settings_ids: Collection[UUID], cause: UUID) -> None:
+    """Let nobody change these settings, and no others because of *cause*, an incident's record.
+
+    What is frozen because of something else stays so. Needs ``incident:manage``.
+    """
+    tenant.require(Permission.INCIDENT_MANAGE)
+    with transaction.atomic():
+        rows = ProviderSettings.objects.for_tenant(tenant).select_for_update()
+        found = list(rows.filter(Q(pk__in=settings_ids) | Q(frozen_because_of=cause)))
+        if set(settings_ids) - {row.pk for row in found}:
+            raise UnknownProviderSettings(_("There is no such provider in your organisation."))
+        for row in found:
+            wanted = cause if row.pk in settings_ids else None
+            if row.frozen_because_of in (None, cause) and row.frozen_because_of != wanted:
+                row.frozen_because_of = wanted
+                row.save(update_fields=["frozen_because_of", "updated_at"])
+                _record(tenant, row, Kind.PROVIDER_CHANGED, ["frozen"])
+
+
+def frozen_because_of(*, tenant: Tenant, cause: UUID) -> list[UUID]:
+    """The providers whose settings are frozen because of *cause*."""
+    rows = ProviderSettings.objects.for_tenant(tenant).filter(frozen_because_of=cause)
+    return list(rows.values_list("pk", flat=True))
 
 
 def configuration_of(row: ProviderSettings, *, with_key: bool = True) -> Configuration:
@@ -357,6 +391,7 @@ def _record(tenant: Tenant, row: ProviderSettings, kind: Kind, changed: list[str
                 "gen_ai.request.model": row.default_model,
                 "lexcustis.changed_fields": sorted(changed),
                 "lexcustis.provider.enabled": row.is_enabled,
+                "lexcustis.provider.frozen": row.frozen_because_of is not None,
                 **provider_access.as_recorded(row),
             },
         )
