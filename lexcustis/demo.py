@@ -26,6 +26,7 @@ from lexcustis.demo_accounts import (
     DEMO_PASSWORD,
 )
 from lexcustis.demo_history import DAYS, clock_at, converse, fill, working_moments
+from lexcustis.demo_oversight import oversee
 from lexcustis.demo_statements import COLLEAGUES, PROFILES, STATEMENTS
 from lexcustis.demo_topics import FORBIDDEN, HAULIER, INSURER, Topic
 from lexcustis.demo_upstream import MODEL, file_upstream
@@ -63,6 +64,8 @@ def seed(now: datetime | None = None) -> None:
             for officer in tenants[Role.COMPLIANCE_OFFICER]:
                 file_upstream(officer, now)
             _talk(slug, tenants, providers, now)
+            if tenants[Role.REVIEWER]:
+                oversee(tenants, now, seed=slug)
 
 
 def _found(slug: str, founded: datetime) -> dict[Role, list[Tenant]]:
@@ -82,9 +85,9 @@ def _found(slug: str, founded: datetime) -> dict[Role, list[Tenant]]:
                 email=account.email, password=password, name=account.name, created_at=founded
             )
             tenants[account.role].append(tenant_of(add_member(organisation, user, account.role)))
-    for email, name in COLLEAGUES[slug]:
+    for email, name, role in COLLEAGUES[slug]:
         user = User.objects.create_user(email, name=name, created_at=founded)
-        tenants[Role.MEMBER].append(tenant_of(add_member(organisation, user, Role.MEMBER)))
+        tenants[role].append(tenant_of(add_member(organisation, user, role)))
     memberships = Membership.objects.for_organisation(organisation.pk)
     memberships.update(created_at=founded)
     return tenants

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lexcustis.demo_accounts import DEMO_ORGANISATION, DEMO_OTHER_ORGANISATION
+from orgs.roles import Role
 
 PROFILES: Mapping[str, Mapping[str, str]] = {
     DEMO_ORGANISATION: {
@@ -22,16 +23,17 @@ PROFILES: Mapping[str, Mapping[str, str]] = {
 }
 
 # People who cannot sign in: the demo's organisations are more than those of the sign-in page.
-COLLEAGUES: Mapping[str, Sequence[tuple[str, str]]] = {
+COLLEAGUES: Mapping[str, Sequence[tuple[str, str, Role]]] = {
     DEMO_ORGANISATION: (
-        ("j.weber@demo.example", "Jonas Weber"),
-        ("a.kowalska@demo.example", "Agnieszka Kowalska"),
-        ("t.petersen@demo.example", "Tilda Petersen"),
-        ("m.oduya@demo.example", "Mark Oduya"),
+        ("j.weber@demo.example", "Jonas Weber", Role.MEMBER),
+        ("a.kowalska@demo.example", "Agnieszka Kowalska", Role.MEMBER),
+        ("t.petersen@demo.example", "Tilda Petersen", Role.MEMBER),
+        ("m.oduya@demo.example", "Mark Oduya", Role.MEMBER),
+        ("p.hald@demo.example", "Pia Hald", Role.REVIEWER),
     ),
     DEMO_OTHER_ORGANISATION: (
-        ("i.berg@demo.example", "Ingrid Berg"),
-        ("k.nowak@demo.example", "Kamil Nowak"),
+        ("i.berg@demo.example", "Ingrid Berg", Role.MEMBER),
+        ("k.nowak@demo.example", "Kamil Nowak", Role.MEMBER),
     ),
 }
 

@@ -115,7 +115,7 @@ def follow(tenant: Tenant, incident: Incident) -> None:
         )
         task.save(force_insert=True)
         _record_opened(tenant, task)
-        transaction.on_commit(lambda: _mail(task, "opened"), robust=True)
+        transaction.on_commit(lambda: _tell_opened(task.pk), robust=True)
     elif is_done and task.done_at is None:
         _done(tenant, task)
     else:
@@ -184,6 +184,13 @@ def _remind(task_id: UUID) -> bool:
         task.save(update_fields=["reminded_at_percent"])
         transaction.on_commit(lambda: _mail(task, "late" if share >= 100 else "due"), robust=True)
     return True
+
+
+def _tell_opened(task_id: UUID) -> None:
+    """Write to whom a new task is for, unless it is done already."""
+    task = Task.unscoped.filter(pk=task_id, done_at=None).first()  # just made, by its id
+    if task is not None:
+        _mail(task, "opened")
 
 
 def _mail(task: Task, occasion: str) -> None:

@@ -31,6 +31,8 @@ from llm.models import Conversation, Inference, Message, ProviderSettings
 from orgs.models import Membership, Organisation, User
 from orgs.roles import Role
 from orgs.tenancy import tenant_of
+from oversight.clocks import clock_of
+from oversight.models import Incident, Review, Task
 from tests.running import ROOT
 
 
@@ -88,7 +90,7 @@ def test_each_exchange_is_in_the_log_as_the_product_writes_it(
     records = RecordIndex.objects.for_organisation(organisation.pk)
     for inference in Inference.objects.for_organisation(organisation.pk)[:40]:
         requested = records.get(record_id=inference.pk)
-        ended = records.get(request_id=inference.pk)
+        ended = records.get(request_id=inference.pk, kind__startswith="inference.")
         assert (requested.kind, ended.record_id) == ("inference.requested", inference.end_record_id)
         assert ended.kind == f"inference.{inference.state}"
         assert abs(requested.at - inference.started_at) < timedelta(milliseconds=1)
@@ -142,6 +144,39 @@ def test_the_register_of_models_has_documents_and_requests(
     assert open_.remind_on is not None
     assert late.remind_on < today < open_.remind_on
     assert all("not really asked" in row.addressee for row in rows.values())
+
+
+def test_people_reviewed_answers_and_one_of_them_in_no_time(
+    seeded: list[Organisation], database: None
+) -> None:
+    organisation = next(found for found in seeded if found.slug == DEMO_ORGANISATION)
+    rows = Review.objects.for_organisation(organisation.pk)
+    states = Counter(rows.values_list("state", flat=True))
+    assert set(states) == {"waiting", "accepted", "modified", "rejected"}
+    assert sum(states.values()) == 32
+    hasty = rows.filter(reviewer__name="Pia Hald")
+    assert {row.state for row in hasty} == {"accepted"}
+    assert max(row.seconds for row in hasty) < 3
+    others = rows.exclude(reviewer__name="Pia Hald").exclude(seconds=None)
+    assert min(row.seconds for row in others) > 60
+
+
+def test_incidents_stand_where_such_things_stand(
+    seeded: list[Organisation], database: None
+) -> None:
+    organisation = next(found for found in seeded if found.slug == DEMO_ORGANISATION)
+    rows = Incident.objects.for_organisation(organisation.pk)
+    assert sorted(rows.values_list("status", flat=True)) == [
+        "resolved",
+        "triaged_not_serious",
+        "under_review",
+    ]
+    clock = clock_of(rows.get(status="under_review"))
+    assert clock is not None
+    assert (clock.state, clock.window.law) == ("running", "73(2)")
+    tasks = Task.objects.for_organisation(organisation.pk)
+    assert tasks.filter(done_at=None).count() == 2
+    assert not any(task.is_late for task in tasks)
 
 
 def test_seeding_again_changes_nothing(seeded: list[Organisation], database: None) -> None:
