@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q
 from django.http import Http404
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -24,6 +25,8 @@ from audit.models import RecordIndex
 from audit.reading import read_contents
 from audit.records import write_time
 from llm import provider_settings
+from llm.models import Inference
+from orgs.days import require_plausible
 from orgs.identifiers import uuid7
 from orgs.models import AISystem
 from orgs.roles import Permission
@@ -338,19 +341,29 @@ def _existing(tenant: Tenant, record_ids: Iterable[UUID]) -> list[UUID]:
         raise ValidationError({"record_ids": _("Name at most 50 records.")})
     rows = RecordIndex.objects.for_tenant(tenant)
     if not tenant.may(Permission.INCIDENT_MANAGE):
-        rows = rows.filter(actor_type=tenant.actor["type"], actor_id=tenant.actor["id"])
+        # A key of one's own may have asked, and nobody wrote the end of what was interrupted.
+        calls = Inference.objects.for_tenant(tenant).filter(user_id=tenant.user.pk)
+        asked, ended = calls.filter(pk__in=wanted), calls.filter(end_record_id__in=wanted)
+        own = Q(actor_type=tenant.actor["type"], actor_id=tenant.actor["id"])
+        own |= Q(pk__in=asked.values("pk")) | Q(pk__in=ended.values("end_record_id"))
+        rows = rows.filter(own)
     if rows.filter(pk__in=wanted).count() != len(wanted):
         raise ValidationError({"record_ids": _("There is no such record in the audit log.")})
     return wanted
 
 
 def _check(tenant: Tenant, incident: Incident) -> None:
-    incident.full_clean(exclude=["organisation", "reporter", "system"])
-    _require_past(aware_at=incident.aware_at, occurred_at=incident.occurred_at)
-    if incident.occurred_at and incident.occurred_at > incident.aware_at + _SLACK:
-        raise ValidationError({"aware_at": _("Nobody learns of it before it occurs.")})
+    # Before the database's own constraint says the same in its words.
     if incident.is_death and incident.category not in ("", Category.HEALTH):
         raise ValidationError({"category": _("The death of a person is harm to health.")})
+    incident.full_clean(exclude=["organisation", "reporter", "system"])
+    _require_past(
+        aware_at=incident.aware_at,
+        occurred_at=incident.occurred_at,
+        causal_link_at=incident.causal_link_at,
+    )
+    if incident.occurred_at and incident.occurred_at > incident.aware_at + _SLACK:
+        raise ValidationError({"aware_at": _("Nobody learns of it before it occurs.")})
     if incident.system_id is not None:
         systems = AISystem.objects.for_tenant(tenant)
         if not systems.filter(pk=incident.system_id).exists():
@@ -358,6 +371,7 @@ def _check(tenant: Tenant, incident: Incident) -> None:
 
 
 def _require_past(**moments: datetime | None) -> None:
+    require_plausible(**{name: at.date() for name, at in moments.items() if at})
     late = [name for name, at in moments.items() if at and at > timezone.now() + _SLACK]
     if late:
         raise ValidationError(dict.fromkeys(late, _("This moment is still to come.")))

@@ -179,9 +179,13 @@ def decide(
 
 
 def exchange_of(tenant: Tenant, review: Review) -> Exchange:
-    """What the review is about, for who asked and for who took it up; ``Http404`` for others."""
-    mine = tenant.user.pk in (review.requested_by_id, review.reviewer_id)
-    if not mine or tenant.organisation_id != review.organisation_id:
+    """What the review is about, for who asked and for who took it up; ``Http404`` for others.
+
+    A key of theirs needs the scope ``chat`` for the one, ``review`` for the other.
+    """
+    has_asked = _has_asked(tenant, review)
+    has_taken = review.reviewer_id == tenant.user.pk and tenant.may(Permission.REVIEW)
+    if not (has_asked or has_taken) or tenant.organisation_id != review.organisation_id:
         raise Http404
     inference = review.inference
     # The question of a further attempt stands with the first.
@@ -226,10 +230,13 @@ def find_review(tenant: Tenant, review_id: UUID) -> Review:
     """A review that the person asked for, or may do; ``Http404`` for any other."""
     rows = Review.objects.for_tenant(tenant).select_related("inference", "requested_by", "reviewer")
     found: Review | None = rows.filter(pk=review_id).first()
-    is_own = found is not None and found.requested_by_id == tenant.user.pk
-    if found is None or not (is_own or tenant.may(Permission.REVIEW)):
+    if found is None or not (_has_asked(tenant, found) or tenant.may(Permission.REVIEW)):
         raise Http404
     return found
+
+
+def _has_asked(tenant: Tenant, review: Review) -> bool:
+    return review.requested_by_id == tenant.user.pk and tenant.may(Permission.CHAT)
 
 
 def _own_inference(tenant: Tenant, inference_id: UUID) -> Inference:
