@@ -4,6 +4,7 @@ import { copy } from "../page.js";
 import { Composer, tooLong } from "./composer.js";
 import { askAbout, noteSeen, wasSeen } from "./found.js";
 import { startKeyboard } from "./keyboard.js";
+import { startOversight } from "./oversight.js";
 import { enhance } from "./prose.js";
 import { Follower } from "./scrolling.js";
 import { closeDrawer, focusSearch, isDrawerOpen, startSidebar } from "./sidebar.js";
@@ -257,4 +258,5 @@ startKeyboard({
 startSidebar();
 enhance(transcript);
 if (last()) follower.jump();
+startOversight({ say, drawn: () => follower.follow() });
 watchRunning();

@@ -95,6 +95,7 @@ export async function renew(address) {
   document.title = renewed.title;
   enhance(transcript);
   focused?.();
+  transcript.dispatchEvent(new Event("renewed"));
   return transcript;
 }
 

@@ -29,7 +29,8 @@ export function dismiss() {
   for (const note of document.querySelectorAll(".trouble")) note.remove();
 }
 
-function explain(error) {
+/** What happened, and what to do about it. */
+export function explain(error) {
   if (error.status === 401) return [words.session_ended, words.sign_in_again];
   if (error.status === 403 && error.code.startsWith("http_")) {
     return [words.page_old, words.reload];
