@@ -9,15 +9,17 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
+from audit.erasure import Ground, erase
 from llm import provider_settings
 from orgs.keys import create_key
-from orgs.roles import Permission
+from orgs.roles import Permission, Role
 from orgs.systems import choices
+from orgs.tenancy import tenant_of_key
 from oversight import incident_api, incident_schemas
 from oversight.incidents import FIELDS, open_incident
-from oversight.models import Category, Incident
+from oversight.models import Category, Incident, IncidentEvent
 from tests.cast import Cast
-from tests.live import signed_in, with_key
+from tests.live import signed_in
 from tests.oversight.scene import answered
 from tests.oversight.test_review_api import code, fields, in_chat
 
@@ -52,15 +54,31 @@ def test_who_chats_reports_an_answer_in_two_fields(web_server: str, cast: Cast) 
 
 
 def test_what_ones_own_key_asked_can_be_reported_from_the_page(web_server: str, cast: Cast) -> None:
-    _, text = create_key(cast.max, name="bot", scopes=[Permission.CHAT])
-    inference = answered(cast.max)
-    with with_key(web_server, text, timeout=30) as client:
-        body = {"description": WHAT, "record_ids": [str(inference.pk)]}
-        assert client.post(PATH, json=body).status_code == 201
-        body["record_ids"] = [str(inference.end_record_id)]
-        assert client.post(PATH, json=body).status_code == 201
-        body["record_ids"] = [str(uuid4())]
-        assert fields(client.post(PATH, json=body)) == ["record_ids"]
+    key, _ = create_key(cast.max, name="bot", scopes=[Permission.CHAT])
+    inference = answered(tenant_of_key(key, Role.MEMBER))
+    other, _ = create_key(cast.olivia, name="bot", scopes=[Permission.CHAT])
+    theirs = answered(tenant_of_key(other, Role.COMPLIANCE_OFFICER))
+    with signed_in(web_server, cast.max, timeout=30) as client:
+        for record, status in (
+            (inference.pk, 201),
+            (inference.end_record_id, 201),
+            (theirs.pk, 422),
+            (theirs.end_record_id, 422),
+            (uuid4(), 422),
+        ):
+            body = {"description": WHAT, "record_ids": [str(record)]}
+            assert client.post(PATH, json=body).status_code == status
+
+
+def test_a_step_names_its_record_and_an_erased_text_is_null(
+    web_server: str, cast: Cast, incident: Incident
+) -> None:
+    step = IncidentEvent.objects.for_tenant(cast.rita).get(incident=incident)
+    assert (step.record_id, step.kind) == (incident.pk, "incident.opened")
+    erase(cast.olivia, [(step.record_id, "description")], Ground.REQUEST)
+    with signed_in(web_server, cast.rita, timeout=30) as client:
+        (shown,) = client.get(f"{PATH}/{incident.pk}").json()["history"]
+    assert (shown["record_id"], shown["text"]) == (str(step.record_id), None)
 
 
 def test_from_the_first_word_to_the_last(web_server: str, cast: Cast) -> None:
