@@ -99,7 +99,8 @@ def test_one_asks_for_a_review_and_sees_the_correction_beside_the_answer(
         "Also for apprentices?",
     )
 
-    page.reload()
+    # Whoever comes back to the tab sees how it stands now.
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(standing).to_contain_text("Being reviewed Rita")
     decided(cast, "modified", "facts", comment="Clause 4 says so.", correction=HOSTILE)
     page.reload()
@@ -159,7 +160,7 @@ def test_one_reports_a_problem_with_its_records_and_gets_a_receipt(
     happened.fill("short")
     dialog.get_by_role("button", name="Report").click()
     expect(dialog).to_be_visible()
-    happened.fill(WHAT)
+    happened.fill(f"{WHAT}\f")
     dialog.get_by_label("How bad is it?").select_option("high")
     assert page.evaluate(OVERFLOW) <= 0
     assert window.violations() == []

@@ -16,7 +16,7 @@ export async function startOversight({ say, drawn }) {
   const opened = {
     review: dialog(review, {
       send: (message) => post("/reviews", {
-        message_id: message.dataset.message, concern: concern.value.trim(),
+        message_id: message.dataset.message, concern: written(concern),
       }),
       sent: (message, made) => {
         add(made);
@@ -27,7 +27,7 @@ export async function startOversight({ say, drawn }) {
     problem: dialog(problem, {
       send: (message) => post("/incidents", {
         message_id: message.dataset.message,
-        description: happened.value.trim(),
+        description: written(happened),
         severity: severity.value,
       }),
       sent: (message, made) => {
@@ -38,7 +38,7 @@ export async function startOversight({ say, drawn }) {
     }),
   };
   happened.addEventListener("input", () => {
-    const isShort = happened.value.trim().length < 10;
+    const isShort = written(happened).length < 10;
     happened.setCustomValidity(isShort ? happened.dataset.tooShort : "");
   });
   transcript.addEventListener("click", (event) => {
@@ -50,8 +50,7 @@ export async function startOversight({ say, drawn }) {
     else open(message);
   });
   const look = async () => {
-    await refresh();
-    drawn();
+    if (await refresh()) drawn();
   };
   transcript.addEventListener("renewed", look);
   document.addEventListener("visibilitychange", () => {
@@ -74,8 +73,10 @@ function dialog(element, { send, sent }) {
     const message = about;
     try {
       const made = await send(message);
-      form.reset();
-      element.close();
+      if (about === message) { // else it was opened for another answer meanwhile
+        form.reset();
+        element.close();
+      }
       sent(current(message), made);
     } catch (error) {
       refusal.textContent = said(error);
@@ -95,6 +96,10 @@ function dialog(element, { send, sent }) {
     form.querySelector("textarea").focus();
   };
 }
+
+/** The text of a field, without what only printers read: form feeds come with text out of PDFs. */
+const written = (area) =>
+  area.value.replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/g, " ").trim();
 
 const current = (message) => document.getElementById(message.id) ?? message;
 

@@ -20,7 +20,10 @@ let asked = 0;
 const texts = new Map(); // of reviews that are decided, by their ids
 const drawn = new WeakMap(); // what an answer shows, so that nothing is drawn twice
 
-/** Ask how the reviews stand, and draw it. Where that fails, what is there stays. */
+/**
+ * Ask how the reviews stand, and draw it; whether there was something to draw. Where that fails,
+ * what is there stays.
+ */
 export async function refresh() {
   const conversation = main.dataset.conversation;
   // Whoever waits for an answer to end asks again when it has.
@@ -34,7 +37,7 @@ export async function refresh() {
       if (error.status === 403) transcript.dataset.noReviews = "true";
     }
   }
-  draw();
+  return draw();
 }
 
 /** A review that was just asked for. */
@@ -77,6 +80,7 @@ function reviewsOf(message) {
 }
 
 function draw() {
+  let isNew = false;
   for (const message of transcript.querySelectorAll(".answer")) {
     const own = reviewsOf(message);
     const record = sessionStorage.getItem(REPORTED + message.dataset.message);
@@ -90,7 +94,9 @@ function draw() {
     const button = message.querySelector("[data-action=review]");
     if (isOpen(message)) button?.setAttribute("aria-disabled", "true");
     else button?.removeAttribute("aria-disabled");
+    isNew ||= own.length > 0 || record !== null;
   }
+  return isNew;
 }
 
 function waiting(review) {
