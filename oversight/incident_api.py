@@ -15,6 +15,7 @@ from orgs.api_auth import tenant_of_call
 from orgs.models import AISystem
 from orgs.tenancy import Tenant
 from oversight.answers import answer_of, records_of
+from oversight.incident_file import incident_file
 from oversight.incident_schemas import (
     FreezeIn,
     IncidentChange,
@@ -87,6 +88,16 @@ def read_incident(request: HttpRequest, incident_id: UUID) -> dict[str, Any]:
     """One incident with its clock, its history and what was written. Needs ``incident:manage``."""
     tenant = tenant_of_call(request)
     return IncidentDetail.seen_by(tenant, find_incident(tenant, incident_id))
+
+
+@router.get("/{uuid:incident_id}/file", response=dict[str, Any], summary="Take an incident along")
+def file_of_incident(request: HttpRequest, incident_id: UUID) -> dict[str, Any]:
+    """One incident with its history, its records and their proofs: ``lex-custis/incident/v1``.
+
+    The organisation's own record, no official form. Needs ``incident:manage``.
+    """
+    tenant = tenant_of_call(request)
+    return incident_file(tenant, find_incident(tenant, incident_id))
 
 
 @router.patch("/{uuid:incident_id}", response=IncidentDetail, summary="Assess an incident")

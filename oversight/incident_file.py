@@ -7,11 +7,11 @@ record, from which people take what an authority's form asks for.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from django.http import HttpResponse
 from django.utils import timezone
 
 from audit.inclusion import NotSealedYet, RecordNotFound, prove_inclusion
@@ -28,15 +28,17 @@ _NOTE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class IncidentFile:
-    """A download: its name, and its bytes as indented JSON."""
+def as_download(tenant: Tenant, incident: Incident) -> HttpResponse:
+    """:func:`incident_file` as a JSON file to keep. Needs ``incident:manage``."""
+    data = json.dumps(incident_file(tenant, incident), ensure_ascii=False, indent=2) + "\n"
+    response = HttpResponse(data, content_type="application/json")
+    name = f"incident_{incident.pk}.json"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["Cache-Control"] = "no-store"
+    return response
 
-    name: str
-    data: bytes
 
-
-def incident_file(tenant: Tenant, incident: Incident) -> IncidentFile:
+def incident_file(tenant: Tenant, incident: Incident) -> dict[str, Any]:
     """The incident, its history and its records with their proofs. Needs ``incident:manage``.
 
     A record that is not sealed yet, or not there any more, is named without a proof.
@@ -44,7 +46,7 @@ def incident_file(tenant: Tenant, incident: Incident) -> IncidentFile:
     events = list(incident.events.select_related("person"))
     texts = texts_of(tenant, events)
     organisation = tenant.organisation
-    content = {
+    return {
         "format": FORMAT,
         "note": _NOTE,
         "made_at": _moment(timezone.now()),
@@ -67,8 +69,6 @@ def incident_file(tenant: Tenant, incident: Incident) -> IncidentFile:
         ],
         "records": [_proof(tenant.organisation_id, pk) for pk in incident.record_ids],
     }
-    data = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
-    return IncidentFile(f"incident_{incident.pk}.json", data.encode())
 
 
 def _facts(incident: Incident) -> dict[str, Any]:

@@ -213,7 +213,7 @@ def exchange_of(tenant: Tenant, review: Review) -> Exchange:
 
 
 def reviews_to_do(tenant: Tenant) -> TenantQuerySet[Review]:
-    """The organisation's reviews, those that wait first. Needs ``review``."""
+    """The organisation's reviews, newest first. Needs ``review``."""
     tenant.require(Permission.REVIEW)
     return Review.objects.for_tenant(tenant).select_related("inference", "requested_by", "reviewer")
 

@@ -53,6 +53,17 @@ def test_who_chats_reports_an_answer_in_two_fields(web_server: str, cast: Cast) 
         assert fields(client.post(PATH, json=record)) == ["record_ids"]
 
 
+def test_an_incident_is_taken_along_with_its_records(
+    web_server: str, cast: Cast, incident: Incident
+) -> None:
+    with signed_in(web_server, cast.rita) as client:
+        taken = client.get(f"{PATH}/{incident.pk}/file").json()
+        assert taken["format"] == "lex-custis/incident/v1"
+        assert [step["text"] for step in taken["history"]] == [WHAT]
+    with signed_in(web_server, cast.audrey) as client:
+        assert client.get(f"{PATH}/{incident.pk}/file").status_code == 403
+
+
 def test_what_ones_own_key_asked_can_be_reported_from_the_page(web_server: str, cast: Cast) -> None:
     key, _ = create_key(cast.max, name="bot", scopes=[Permission.CHAT])
     inference = answered(tenant_of_key(key, Role.MEMBER))

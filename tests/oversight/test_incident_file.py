@@ -13,7 +13,7 @@ from audit.checkpoints import verification_key
 from audit.erasure import Ground, erase
 from audit.sealing import seal_once
 from orgs.tenancy import PermissionRefused
-from oversight.incident_file import incident_file
+from oversight.incident_file import as_download
 from oversight.incidents import assess, open_incident
 from oversight.models import Incident
 from tests.cast import Cast
@@ -32,9 +32,9 @@ def incident(cast: Cast) -> Incident:
 
 
 def content(cast: Cast, incident: Incident) -> dict[str, Any]:
-    file = incident_file(cast.rita, incident)
-    assert file.name == f"incident_{incident.pk}.json"
-    value: dict[str, Any] = json.loads(file.data)
+    file = as_download(cast.rita, incident)
+    assert f'"incident_{incident.pk}.json"' in file["Content-Disposition"]
+    value: dict[str, Any] = json.loads(file.content)
     return value
 
 
@@ -74,4 +74,4 @@ def test_an_erased_description_is_left_out(cast: Cast, incident: Incident) -> No
 
 def test_it_is_for_who_handles_incidents(cast: Cast, incident: Incident) -> None:
     with pytest.raises(PermissionRefused):
-        incident_file(cast.alice, incident)
+        as_download(cast.alice, incident)
