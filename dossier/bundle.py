@@ -37,7 +37,7 @@ from dossier.phrases import phrase, say
 from dossier.printing import capitalised
 from dossier.rendering import Attachment, Renderer, printout
 from dossier.seal import SealFacts, configured_sealer
-from dossier.sections import data_flow, logbook, people, upstream
+from dossier.sections import data_flow, incidents, logbook, oversight, upstream
 
 _README_WIDTH = 98
 _BYTES_OF_A_RECORD = 1000
@@ -193,8 +193,8 @@ def _manifests(material: Material, document: Document) -> dict[str, bytes]:
             _part, material, "data_flow_manifest", data_flow.statement
         )
     if kind is Kind.FULL:
-        files["incidents.json"] = partial(_part, material, "incidents", people.incidents)
-        files["oversight.json"] = partial(_part, material, "oversight", people.oversight)
+        files["incidents.json"] = partial(_part, material, "incidents", incidents.incidents)
+        files["oversight.json"] = partial(_part, material, "oversight", oversight.oversight)
     return {name: write(content()) for name, content in sorted(files.items())}
 
 

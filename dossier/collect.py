@@ -21,7 +21,9 @@ from django.db.models.functions import Cast, TruncDate
 
 from audit.kinds import Kind
 from audit.models import RecordIndex
+from dossier.incident_register import IncidentRegister, incident_register
 from dossier.periods import Period
+from dossier.review_figures import ReviewFigures, review_figures
 from dossier.snapshots import Snapshot, last_before, snapshots
 from dossier.systems import SystemUse, uses_by_system
 from llm.models import Inference, ProviderSettings
@@ -91,8 +93,15 @@ class Collected:
     changes: tuple[tuple[datetime, str, str], ...]
     settings: tuple[Settings, ...]
     systems: Mapping[UUID | None, SystemUse]
+    reviews: ReviewFigures
+    incidents: IncidentRegister
     snapshots: tuple[Snapshot, ...]
     answered_before: Mapping[tuple[str, str], str]  # provider and model: the version before
+
+    @property
+    def until(self) -> datetime:
+        """The end of what can be in it: that of the period, or the moment of the statement."""
+        return min(self.period.closes, self.as_of)
 
     @property
     def calls(self) -> int:
@@ -143,11 +152,12 @@ def one_snapshot() -> Iterator[None]:
 
 def collect(organisation_id: UUID, period: Period, as_of: datetime) -> Collected:
     """Read the picture of *period* as it stood at *as_of*. Call it inside :func:`one_snapshot`."""
+    opens, until = period.opens, min(period.closes, as_of)
     inferences = Inference.objects.for_organisation(organisation_id).filter(
-        started_at__gte=period.opens, started_at__lt=min(period.closes, as_of)
+        started_at__gte=opens, started_at__lt=until
     )
     records = RecordIndex.objects.for_organisation(organisation_id).filter(
-        at__gte=period.opens, at__lt=min(period.closes, as_of)
+        at__gte=opens, at__lt=until
     )
     return Collected(
         period=period,
@@ -160,6 +170,8 @@ def collect(organisation_id: UUID, period: Period, as_of: datetime) -> Collected
         changes=_changes(records),
         settings=tuple(_settings(organisation_id)),
         systems=uses_by_system(inferences),
+        reviews=review_figures(organisation_id, opens, until),
+        incidents=incident_register(organisation_id, opens, until),
         snapshots=snapshots(inferences.filter(ended_at__lte=as_of)),
         answered_before=last_before(
             Inference.objects.for_organisation(organisation_id).filter(

@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 
 from dossier.law import FACTS, forbidden_wording, wording_faults
+from oversight.clocks import CLOCKS_FILE
 
 BASE = Path(settings.BASE_DIR)
 PYTHON = sorted((BASE / "dossier").rglob("*.py"))
@@ -19,7 +20,12 @@ TEMPLATES = sorted(
     for path in folder.rglob("*")
     if path.is_file()
 )
-DATA = [path for path in sorted(FACTS.glob("*.json")) if path.name != "wording.json"]
+DATA = sorted(
+    path
+    for folder in (FACTS, CLOCKS_FILE.parent)
+    for path in folder.glob("*.json")
+    if path.name != "wording.json"
+)
 
 
 def strings(path: Path) -> Iterator[tuple[int, str]]:
