@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from xml.sax.saxutils import escape
 
@@ -159,6 +160,141 @@ def bars(values: Sequence[tuple[str, int]]) -> str:
             f"fill='{_MUTED}' {_FONT}>{write_number(count)}</text>"
         )
     return _svg(row * max(len(values), 1) + 2, parts)
+
+
+def strip(values: Sequence[tuple[str, int]]) -> str:
+    """One bar of all of them, and their names with their numbers under it."""
+    total, x, parts = sum(count for _, count in values), 0.0, []
+    if not total:
+        parts.append(f"<rect x='0' y='0' width='{WIDTH}' height='11' fill='{_LINE}'/>")
+    for number, (_name, count) in enumerate(values):
+        wide = count / max(total, 1) * WIDTH
+        if wide:
+            parts.append(
+                f"<rect x='{x:.2f}' y='0' width='{wide:.2f}' height='11' "
+                f"fill='{COLOURS[number % len(COLOURS)]}'/>"
+            )
+        x += wide
+    names = [f"{name} {write_number(count)}" for name, count in values]
+    lines, legend = _flowing(names, y=18)
+    return _svg(18 + _LINE_HEIGHT * lines, [*parts, *legend])
+
+
+_LINE_HEIGHT = 15
+
+
+def _flowing(names: Sequence[str], *, y: float) -> tuple[int, list[str]]:
+    """Names with their colours, in as many lines as they need."""
+    parts, x, lines = [], 0.0, 1
+    for number, name in enumerate(names):
+        wide = 26 + 5.3 * len(name)
+        if x and x + wide > WIDTH:
+            x, lines = 0.0, lines + 1
+        top = y + _LINE_HEIGHT * (lines - 1)
+        parts.append(
+            f"<rect x='{x:.1f}' y='{top:g}' width='9' height='9' "
+            f"fill='{COLOURS[number % len(COLOURS)]}'/>"
+            f"<text x='{x + 13:.1f}' y='{top + 8:g}' font-size='9.5' fill='{_INK}' {_FONT}>"
+            f"{escape(name)}</text>"
+        )
+        x += wide
+    return lines, parts
+
+
+@dataclass(frozen=True, slots=True)
+class ClockBar:
+    """One incident's time to report: how many days are used of how many, and what came of it."""
+
+    name: str
+    status: str
+    used: float
+    days: int
+    outcome: str
+    is_running: bool
+
+
+def used_of(row: ClockBar) -> str:
+    """How much of the time is used, in words."""
+    return _("%(used)s of %(days)s days") % {
+        "used": write_number(row.used, digits=1),
+        "days": write_number(row.days),
+    }
+
+
+_CLOCK_ROW, _CLOCK_LEFT, _CLOCK_RIGHT = 25, 150, 150
+
+
+def clocks(rows: Sequence[ClockBar]) -> str:
+    """A bar for each incident from awareness to report, or on to the end, against its window.
+
+    Bars that would be more than twice as long as the longest window are cut; the number of days
+    stands beside them.
+    """
+    longest = max(row.days for row in rows)
+    end = min(max(longest, *(row.used for row in rows)), 2 * longest)
+    room = WIDTH - _CLOCK_LEFT - _CLOCK_RIGHT
+    bottom = _CLOCK_ROW * len(rows) + 2
+    parts = _days(end, room=room, bottom=bottom)
+    for number, row in enumerate(rows):
+        parts += _clock_bar(row, y=number * _CLOCK_ROW + 2, unit=room / end, end=end)
+    return _svg(bottom + 14, parts)
+
+
+def _days(end: float, *, room: float, bottom: float) -> list[str]:
+    """The axis: days since the organisation became aware."""
+    step = next(step for step in (1, 2, 5, 10, 20, 50, 100) if end / step <= 8)
+    parts = []
+    for day in range(0, int(end) + 1, step):
+        x = _CLOCK_LEFT + day / end * room
+        parts.append(
+            f"<line x1='{x:.1f}' x2='{x:.1f}' y1='0' y2='{bottom}' stroke='{_LINE}' "
+            f"stroke-width='0.5'/><text x='{x:.1f}' y='{bottom + 10}' text-anchor='middle' "
+            f"font-size='9' fill='{_MUTED}' {_FONT}>{write_number(day)}</text>"
+        )
+    words = escape(_("days since awareness"))
+    parts.append(
+        f"<text x='{WIDTH - _CLOCK_RIGHT + 14}' y='{bottom + 10}' font-size='9' "
+        f"fill='{_MUTED}' {_FONT}>{words}</text>"
+    )
+    return parts
+
+
+def _clock_bar(row: ClockBar, *, y: float, unit: float, end: float) -> list[str]:
+    left, used = _CLOCK_LEFT, min(row.used, end)
+    inside, beyond = min(used, row.days) * unit, max(used - row.days, 0) * unit
+    tip = left + inside + beyond
+    window = left + row.days * unit
+    beside = WIDTH - _CLOCK_RIGHT + 14
+    parts = [
+        _rectangle(left, y + 1, row.days * unit, 18, "#dbe7e6"),
+        _rectangle(left, y + 5, max(inside, 0.8), 10, COLOURS[0]),
+    ]
+    if beyond:
+        parts.append(_rectangle(window, y + 5, beyond, 10, COLOURS[4]))
+    parts.append(
+        f"<line x1='{window:.2f}' x2='{window:.2f}' y1='{y}' y2='{y + 20}' stroke='{_INK}' "
+        f"stroke-width='1.4'/>"
+    )
+    if row.is_running:  # it goes on
+        colour = COLOURS[4] if beyond else COLOURS[0]
+        parts.append(f"<path d='M{tip:.2f} {y + 2}l8 8l-8 8z' fill='{colour}'/>")
+    if row.used > end:  # it is longer than can be shown
+        parts.append(f"<path d='M{tip - 14:.2f} {y + 18}l4 -16h4l-4 16z' fill='#ffffff'/>")
+    for x, anchor, first, second in (
+        (left - 8, "end", row.name, row.status),
+        (beside, "start", used_of(row), row.outcome),
+    ):
+        parts.append(
+            f"<text x='{x}' y='{y + 9}' text-anchor='{anchor}' font-size='9.5' fill='{_INK}' "
+            f"{_FONT}>{escape(first)}</text>"
+            f"<text x='{x}' y='{y + 19}' text-anchor='{anchor}' font-size='8.5' fill='{_MUTED}' "
+            f"{_FONT}>{escape(second)}</text>"
+        )
+    return parts
+
+
+def _rectangle(x: float, y: float, wide: float, tall: float, colour: str) -> str:
+    return f"<rect x='{x:.2f}' y='{y:.2f}' width='{wide:.2f}' height='{tall:g}' fill='{colour}'/>"
 
 
 def qr_code(text: str) -> str:

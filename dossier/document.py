@@ -30,7 +30,7 @@ class Block:
     title: str
     rows: tuple[Row, ...]
     note: str = ""
-    layout: str = "list"  # or "checklist": many short rows
+    layout: str = "list"  # or "checklist": many short rows; "dense": one of many such blocks
     system: str = ""  # id of the AI system that it is about, where it is about one
 
 

@@ -50,12 +50,15 @@ class Facts:
         return at.date() > self.checked_on + self.review_after
 
 
+def file_of(name: Name) -> Path:
+    """Where the file *name* stands: the clocks run on a floor below, and theirs stands there."""
+    return CLOCKS_FILE if name == "incident_clocks" else FACTS / f"{name}.json"
+
+
 @functools.cache
 def facts(name: Name) -> Facts:
     """The file *name*, read once per process."""
-    # The clocks run on a floor below this one, and their file stands there.
-    file = CLOCKS_FILE if name == "incident_clocks" else FACTS / f"{name}.json"
-    content = json.loads(file.read_text(encoding="utf-8"))
+    content = json.loads(file_of(name).read_text(encoding="utf-8"))
     return Facts(
         name=name,
         checked_on=date.fromisoformat(content["checked_on"]),

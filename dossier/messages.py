@@ -24,7 +24,7 @@ from django.templatetags.i18n import BlockTranslateNode, TranslateNode
 
 from dossier.catalogue import CATALOGUE
 from dossier.languages import Language
-from dossier.law import LAW_TITLE, LAW_VERSION, Name, facts
+from dossier.law import LAW_TITLE, LAW_VERSION, Name, facts, file_of
 from dossier.leaves import State
 from dossier.ledger_words import SENTENCES
 from orgs.roles import Role
@@ -49,6 +49,7 @@ SPEAKERS = (
     "dossier/printing.py",
     "dossier/rendering.py",
     "dossier/seal.py",
+    "dossier/summary.py",
     "dossier/upstream_file.py",
 )
 TEMPLATES = ("templates/dossier/pdf.html", "templates/dossier/readme.txt")
@@ -182,7 +183,10 @@ def _in_data() -> Iterator[tuple[str, str]]:
         for row in facts(file).rows:
             for field in fields:
                 if row.get(field):
-                    yield f"dossier/facts/{file}.json", str(row[field]).replace("_", " ")
+                    yield (
+                        file_of(file).relative_to(BASE).as_posix(),
+                        str(row[field]).replace("_", " "),
+                    )
     upstream = facts("upstream").content
     # Names of makers and clouds are names; what else stands in their place is in our own words.
     said = [row["name"] for row in upstream["hosts"] if row["level"] in ("own", "settings")]

@@ -26,13 +26,13 @@ from django.utils.translation import gettext_lazy
 from dossier import charts
 from dossier.composition import SUBTITLES, TITLES
 from dossier.document import Document
-from dossier.languages import Language, speaking, write_day, write_moment, write_number
+from dossier.languages import Language, speaking, write_day, write_moment
 from dossier.law import LAW_TITLE, facts
 from dossier.material import Material
 from dossier.phrases import say
-from dossier.printing import STATE_LABELS, capitalised, print_document, print_gaps
-from dossier.sections.logbook import ENDING_LABELS
+from dossier.printing import print_document, print_gaps
 from dossier.sections.opening import READING_NOTICE
+from dossier.summary import summary
 
 SCHEME = "lexcustis:"
 INSTALL = (
@@ -112,19 +112,19 @@ def printout(
 def _printout(
     material: Material, document: Document, attachments: tuple[Attachment, ...], language: str
 ) -> Printout:
-    pictures = _pictures(material, document)
+    page = summary(material, document)
+    pictures = page.pictures | _pictures(material)
     context = {
         "language": language,
         **_cover(material),
         "sections": print_document(document),
         "gaps": print_gaps(document),
-        "tiles": _tiles(material, document),
+        "summary": page,
         "legend": LEGEND,
         "checkpoint": material.integrity.checkpoint,
         "mark": f"{SCHEME}static/lexcustis/favicon.svg",
-        **{f"chart_{name}": f"{SCHEME}chart/{name}.svg" for name in pictures},
+        "charts": f"{SCHEME}chart/",
         "checkpoint_size": material.integrity.size,
-        **_chart_texts(material, document),
     }
     content = b"".join(item.data for item in attachments)
     digest = hashlib.sha256(content + language.encode()).digest()
@@ -169,57 +169,13 @@ def _status(material: Material) -> str:
     return _("Sealed, %(level)s") % {"level": material.seal.level}
 
 
-def _tiles(material: Material, document: Document) -> list[dict[str, str]]:
-    data = material.collected
-    numbers = (
-        (data.calls, _("calls to models")),
-        (len({(use.provider, use.model) for use in data.called}), _("models called")),
-        (data.records, _("records in the log")),
-        (len(document.gaps()), _("fields without an answer")),
-    )
-    return [{"value": write_number(n), "caption": what} for n, what in numbers]
-
-
-def _pictures(material: Material, document: Document) -> dict[str, str]:
-    data, period = material.collected, material.period
-    totals = data.totals()
-    pictures = {
-        "regions": charts.calls_by_region(data.calls_by_day, period.first, period.last),
-        "endings": charts.bars(
-            [(say(ENDING_LABELS[state]), count) for state, count in totals.items()]
-        ),
-        "states": charts.bars(_state_bars(document)),
-    }
+def _pictures(material: Material) -> dict[str, str]:
+    pictures = {}
     if not material.seal.is_sealed:
         pictures["watermark"] = charts.watermark(str(UNSEALED))
     if material.integrity.checkpoint:
         pictures["checkpoint"] = charts.qr_code(material.integrity.checkpoint)
     return pictures
-
-
-def _state_bars(document: Document) -> list[tuple[str, int]]:
-    counts = document.state_counts().items()
-    return [(capitalised(str(STATE_LABELS[state])), count) for state, count in counts if count]
-
-
-def _chart_texts(material: Material, document: Document) -> dict[str, str]:
-    """The charts in words, for those who do not see them."""
-    by_region: dict[str, int] = {}
-    for _day, region, count in material.collected.calls_by_day:
-        by_region[say(region)] = by_region.get(say(region), 0) + count
-    totals = material.collected.totals().items()
-    endings = [(say(ENDING_LABELS[state]), count) for state, count in totals]
-    return {
-        "chart_regions_text": _("Calls over time by configured region: %(calls)s.")
-        % {"calls": _enumerated(sorted(by_region.items())) or _("none")},
-        "chart_endings_text": _("Calls by ending: %(calls)s.") % {"calls": _enumerated(endings)},
-        "chart_states_text": _("Fields by state: %(fields)s.")
-        % {"fields": _enumerated(_state_bars(document))},
-    }
-
-
-def _enumerated(counts: list[tuple[str, int]]) -> str:
-    return ", ".join(f"{name} {write_number(count)}" for name, count in counts)
 
 
 # -- WeasyPrint ------------------------------------------------------------------------------------

@@ -144,6 +144,7 @@ def _incidents(material: Material) -> Iterator[Block]:
             "Descriptions and reasons are content, and are not printed."
             if number == 1
             else "",
+            layout="dense",
             system=item.system_id if _system_name(material, item) else "",
         )
 
@@ -186,7 +187,7 @@ def _rows(material: Material, item: IncidentAsRecorded) -> Iterator[Row]:
     )
 
 
-_NONE = phrase("none recorded")
+_NONE = phrase("not recorded")
 _NO_TIME = phrase("no time to report runs")
 
 

@@ -120,7 +120,7 @@ def _acts(material: Material) -> Iterator[Row]:
             figures.clicked,
             figures.timed,
             reason=_unread(material)
-            or phrase("whole seconds, as recorded; a sign of clicking without reading"),
+            or phrase("in whole seconds, as recorded; a high share is a sign of mere clicking"),
         ),
     )
     yield Row("reviewers", "Persons who decided", material.counted(figures.reviewers, "reviewers"))
