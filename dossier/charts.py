@@ -221,7 +221,7 @@ def used_of(row: ClockBar) -> str:
     }
 
 
-_CLOCK_ROW, _CLOCK_LEFT, _CLOCK_RIGHT = 25, 150, 150
+_CLOCK_ROW, _CLOCK_LEFT, _CLOCK_RIGHT = 24, 150, 150
 
 
 def clocks(rows: Sequence[ClockBar]) -> str:

@@ -23,8 +23,9 @@ from dossier.sections.incidents import NONE_RECORDED, STATUSES
 from dossier.sections.logbook import ENDING_LABELS
 from dossier.sections.oversight import DECISION_LABELS, decisions
 
+# More do not fit on the page; one fewer where an alarm stands there too.
 MOST_CLOCKS = 6
-_HEIGHT, _HEIGHT_AMONG_OTHERS = 230, 150
+_HEIGHT, _HEIGHT_AMONG_OTHERS = 230, 135
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,8 @@ def _incidents(material: Material, pictures: dict[str, str]) -> Figure:
     if not found:
         return Figure(title, f"{capitalised(say(NONE_RECORDED))}.")
     rows = [_bar(material, item) for item in found if item.aware_at and item.days]
-    left_out = len(found) - len(rows[:MOST_CLOCKS])
+    del rows[MOST_CLOCKS if material.integrity.verified else MOST_CLOCKS - 1 :]
+    left_out = len(found) - len(rows)
     note = ""
     if left_out:
         note = _("Further incidents of the period: %(number)s (section 14).") % {
@@ -147,10 +149,9 @@ def _incidents(material: Material, pictures: dict[str, str]) -> Figure:
         }
     if not rows:
         return Figure(title, _("No time to report ran for the incidents of the period."), "", note)
-    pictures["clocks"] = charts.clocks(rows[:MOST_CLOCKS])
+    pictures["clocks"] = charts.clocks(rows)
     said = "; ".join(
-        f"{row.name}, {row.status}, {charts.used_of(row)}, {row.outcome}"
-        for row in rows[:MOST_CLOCKS]
+        f"{row.name}, {row.status}, {charts.used_of(row)}, {row.outcome}" for row in rows
     )
     text = _("Incidents with the days used of the time to report: %(incidents)s.")
     return Figure(title, text % {"incidents": said}, "clocks", note)

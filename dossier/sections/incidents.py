@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
@@ -264,10 +265,22 @@ def _window(item: IncidentAsRecorded) -> Phrase:
     if not item.window or item.days is None:
         return _NO_TIME
     return phrase(
-        "%(days)s days after awareness, Art. %(paragraph)s",
+        "%(days)s days after awareness, %(paragraph)s",
         days=item.days,
-        paragraph=item.window,
+        paragraph=_paragraph(item.window),
     )
+
+
+def _paragraph(law: str) -> Phrase:
+    """A paragraph as records name it, such as ``73(3)``: each language names it in its own way."""
+    found = _PARAGRAPH.fullmatch(law)
+    if found is None:
+        return phrase("Art. %(article)s", article=law)
+    article, paragraph = found.groups()
+    return phrase("Art. %(article)s(%(paragraph)s)", article=article, paragraph=paragraph)
+
+
+_PARAGRAPH = re.compile(r"(\d+)\((\d+)\)")
 
 
 def _initial_report(said: _Said) -> Leaf:

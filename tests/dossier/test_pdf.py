@@ -24,6 +24,7 @@ from dossier.production import Claim, claim_dossier
 from dossier.rendering import Printout, WeasyPrintRenderer
 from dossier.scheduling import request_dossier
 from tests.cast import Cast
+from tests.dossier.oversight_scene import incident, reviewed, stepped
 from tests.dossier.scene import call, settings_row
 
 FIRST, LAST = date(2026, 10, 1), date(2026, 10, 31)
@@ -35,6 +36,12 @@ def busy_month(cast: Cast, kind: Kind) -> Claim:
     for number in range(12):
         call(cast.max, start + timedelta(hours=number * 50), settings=row)
     call(cast.rita, start, provider="openai", model="gpt-5.5", region="US")
+    reviewed(cast.max, cast.rita, start, seconds=2)
+    reviewed(cast.max, cast.rita, start, decision="modified", seconds=75, reason="facts")
+    incident(cast.rita, start)
+    told = incident(cast.rita, start + timedelta(days=3), category="health")
+    sent = start + timedelta(days=9)
+    stepped(cast.rita, told, sent, "reported", status="reported_to_authority", reported_at=sent)
     declare(cast.olivia, key="role.role", value="deployer")
     made = request_dossier(cast.olivia, kind=kind, first=FIRST, last=LAST)
     seal_once()
