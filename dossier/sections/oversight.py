@@ -120,10 +120,12 @@ def _acts(material: Material) -> Iterator[Row]:
             figures.clicked,
             figures.timed,
             reason=_unread(material)
-            or phrase("in whole seconds, as recorded; a high share is a sign of mere clicking"),
+            or "in whole seconds, as recorded; a high share is a sign of mere clicking",
         ),
     )
-    yield Row("reviewers", "Persons who decided", material.counted(figures.reviewers, "reviewers"))
+    yield Row(
+        "reviewers", "Persons who decided", material.counted(figures.reviewers, "count-reviewers")
+    )
     stopped = material.counted(totals["stopped"], "count-endings")
     yield Row("stopped", "Answers stopped by the user", stopped)
     paused = material.counted(counts.get("organisation.paused", 0), "count-records")
@@ -187,7 +189,7 @@ def _reasons(material: Material) -> Iterator[Row]:
 
 def _share(material: Material, part: int, whole: int, *, reason: str | None = None) -> Leaf:
     if not whole:
-        return material.counted("nothing to divide by", "share")
+        return material.counted("nothing to divide by", "share", reason=reason)
     return material.counted(
         phrase(
             "%(part)s of %(whole)s (%(share)s %%)",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
+import inspect
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,8 +14,14 @@ import pytest
 
 from audit.models import Record
 from audit.sealing import seal_once
+from dossier import bundle, charts, messages, sections, summary
 from dossier.formats import check
+from dossier.integrity import choose_checkpoint
+from dossier.languages import Language, speaking
 from dossier.models import Kind
+from dossier.phrases import say
+from dossier.production import claim_dossier
+from dossier.scheduling import Languages, request_dossier
 from dossier.sections.incidents import CATEGORIES, CAUSAL_LINKS, SEVERITIES, STATUSES
 from dossier.sections.oversight import REASON_LABELS
 from oversight.models import Category, Incident, Review
@@ -21,7 +30,9 @@ from tests.cast import Cast
 from tests.dossier.oversight_scene import asked_for, decided, incident, reviewed, stepped
 from tests.dossier.scene import call
 from tests.dossier.test_collect import OCTOBER, picture
-from tests.dossier.test_manifests import NOON, members
+from tests.dossier.test_manifests import FIRST, LAST, NOON, members
+from tests.dossier.test_pdf import member
+from tests.dossier.test_production import QuickPaper
 
 DAY = timedelta(days=1)
 
@@ -263,6 +274,38 @@ def test_no_word_of_what_people_wrote_is_in_it(cast: Cast, tmp_path: Path) -> No
     incident(cast.rita, NOON)
     text = json.dumps(members(cast, Kind.FULL, tmp_path)["full_manifest.json"])
     assert "wrong dose" not in text
+
+
+@pytest.mark.parametrize("language", messages.TRANSLATED)
+def test_no_sentence_of_these_sections_stays_english(
+    cast: Cast, tmp_path: Path, language: Language
+) -> None:
+    row = incident(cast.rita, NOON)
+    reported = {"status": "reported_to_authority", "reported_at": NOON + DAY}
+    stepped(cast.rita, row, NOON + DAY, "reported", category="health", is_death=True, **reported)
+    incident(cast.rita, NOON)
+    reviewed(cast.max, cast.rita, NOON, reason="adequate")
+    asked = request_dossier(
+        cast.olivia, kind=Kind.FULL, first=FIRST, last=LAST, languages=Languages(language.value)
+    )
+    seal_once()
+    claim = claim_dossier(asked.pk)
+    assert claim is not None
+    claim.dossier.checkpoint_size = choose_checkpoint(cast.organisation.pk)
+    built = bundle.build(claim.dossier, tmp_path, QuickPaper(), lambda stage, percent: None)
+    paper = html.unescape(member(built, "dossier.pdf").decode())
+    ours = {
+        text
+        for module in (sections.incidents, sections.oversight, summary, charts)
+        for text in messages.texts(inspect.getsource(module), every=True)
+        if text.count(" ") > 1
+    }
+    for text in ours:
+        for part in filter(lambda it: len(it) > 12, re.split(r"%\(\w+\)s|%%", text)):
+            assert part not in paper
+    with speaking(language):
+        said = [say(text) for text in (CATEGORIES["health"], "Reviews asked for", "a person died")]
+    assert all(text in paper for text in said)
 
 
 @pytest.mark.parametrize(
