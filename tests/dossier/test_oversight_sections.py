@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from audit.models import Record
 from audit.sealing import seal_once
@@ -19,12 +20,16 @@ from dossier.formats import check
 from dossier.integrity import choose_checkpoint
 from dossier.languages import Language, speaking
 from dossier.models import Kind
+from dossier.periods import Period
 from dossier.phrases import say
 from dossier.production import claim_dossier
 from dossier.scheduling import Languages, request_dossier
 from dossier.sections.incidents import CATEGORIES, CAUSAL_LINKS, SEVERITIES, STATUSES
 from dossier.sections.oversight import REASON_LABELS
+from oversight.clocks import clock_of
+from oversight.incidents import assess, inform_provider, open_incident, report
 from oversight.models import Category, Incident, Review
+from oversight.reviews import decide, request_review, take_up
 from tests.audit.test_verification import tamper
 from tests.cast import Cast
 from tests.dossier.oversight_scene import asked_for, decided, incident, reviewed, stepped
@@ -33,6 +38,7 @@ from tests.dossier.test_collect import OCTOBER, picture
 from tests.dossier.test_manifests import FIRST, LAST, NOON, members
 from tests.dossier.test_pdf import member
 from tests.dossier.test_production import QuickPaper
+from tests.oversight.scene import answered
 
 DAY = timedelta(days=1)
 
@@ -321,3 +327,36 @@ def test_every_state_that_a_record_can_name_has_its_words(
     words: dict[str, str], choices: list[str]
 ) -> None:
     assert list(words) == choices
+
+
+def test_what_people_really_do_is_what_the_dossier_reads(cast: Cast) -> None:
+    now = timezone.now()
+    review = request_review(cast.max, answered(cast.max).pk)
+    request_review(cast.max, answered(cast.max).pk)
+    decide(cast.rita, take_up(cast.rita, review), decision="accepted", reason="adequate")
+    row = open_incident(cast.rita, description="The answer named a wrong dose.")
+    why = "Said so by the ward after its review."
+    assess(cast.rita, row, reason=why, category="health", is_death=True, severity="critical")
+    inform_provider(cast.rita, row, informed_at=timezone.now(), statement=why)
+    done = report(
+        cast.rita, row, is_complete=False, sent_at=timezone.now(), authority="BNetzA",
+        statement=why,
+    )  # fmt: skip
+
+    days = Period(now.date() - DAY, now.date() + DAY, "UTC")
+    data = picture(cast, timezone.now(), days)
+
+    assert (data.reviews.waiting, data.reviews.timed, data.reviews.unread) == (1, 1, 0)
+    assert data.reviews.reasons == {"adequate": 1}
+    (told,) = data.incidents.incidents
+    assert len(told.record_ids) == done.events.count() == 4
+    names = (
+        *("id", "category", "is_death", "severity", "status", "causal_link", "aware_at"),
+        *("provider_informed_at", "initial_report_at", "reported_at", "ended_at", "authority"),
+    )
+    for name in names:
+        assert getattr(told, name) == getattr(done, name), name
+    clock = clock_of(done)
+    assert clock is not None
+    assert (told.window, told.due_at, told.days) == (clock.window.law, clock.ends_at, 10)
+    assert told.stopped_at == clock.stopped_at
