@@ -25,6 +25,7 @@ from llm.routing import choices
 from orgs.models import Membership, Organisation
 from orgs.roles import Permission, Role
 from orgs.tenancy import Tenant
+from oversight.state import OversightState, oversight_state
 
 DAYS = 30
 _State = Inference.State
@@ -133,6 +134,7 @@ class Dashboard:
     use: Use | None
     providers: list[Provider] | None
     dossiers: Dossiers | None
+    oversight: OversightState | None
     members: Members | None
     verdict: Verdict
 
@@ -144,6 +146,7 @@ def collect(tenant: Tenant) -> Dashboard:
     providers = _providers(tenant) if tenant.may(Permission.PROVIDER_READ) else None
     dossiers = _dossiers(tenant) if tenant.may(Permission.DOSSIER_READ) else None
     members = _members(tenant) if tenant.may(Permission.MEMBER_READ) else None
+    oversight = oversight_state(tenant)
     return Dashboard(
         organisation=tenant.organisation,
         may_pause=tenant.may(Permission.ORGANISATION_MANAGE),
@@ -151,8 +154,9 @@ def collect(tenant: Tenant) -> Dashboard:
         use=use,
         providers=providers,
         dossiers=dossiers,
+        oversight=oversight,
         members=members,
-        verdict=judge(tenant.organisation, log, providers, dossiers),
+        verdict=judge(tenant.organisation, log, providers, dossiers, oversight),
     )
 
 

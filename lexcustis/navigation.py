@@ -43,6 +43,14 @@ class Group:
 _PLAN: list[tuple[Words, list[tuple[Words, str, str]]]] = [
     ("", [(_("Today"), "index", "today")]),
     (
+        _("Oversight"),
+        [
+            (_("Reviews"), "oversight.review", "check"),
+            (_("Incidents"), "oversight.incident", "alert"),
+            (_("Tasks"), "oversight.task", "clock"),
+        ],
+    ),
+    (
         _("Evidence"),
         [
             (_("Audit log"), "audit.recordindex", "record"),

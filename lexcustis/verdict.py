@@ -15,6 +15,8 @@ from django.utils.translation import ngettext
 if TYPE_CHECKING:
     from lexcustis.dashboard import Dossiers, LogCard, Provider
     from orgs.models import Organisation
+    from oversight.models import Incident
+    from oversight.state import IncidentsState, OversightState, ReviewsState, TasksState
 
 VERIFICATION_IS_OLD_AFTER = timedelta(days=7)
 
@@ -60,6 +62,7 @@ def judge(
     log: LogCard | None,
     providers: Sequence[Provider] | None,
     dossiers: Dossiers | None,
+    oversight: OversightState | None,
 ) -> Verdict:
     """Weigh what was collected; what the person may not see does not count."""
     findings = [
@@ -67,6 +70,7 @@ def judge(
         *(_of_log(log) if log else []),
         *(_of_providers(providers) if providers is not None else []),
         *(_of_dossiers(dossiers) if dossiers else []),
+        *(_of_oversight(oversight) if oversight else []),
     ]
     return Verdict(sorted(findings, key=lambda finding: finding.level != "bad"))
 
@@ -119,3 +123,58 @@ def _of_dossiers(dossiers: Dossiers) -> list[Finding]:
     text = ngettext("A dossier failed.", "%(count)d dossiers failed.", count) % {"count": count}
     address = reverse("admin:dossier_dossier_changelist") + "?state__exact=failed"
     return [Finding("bad", text, address, _("See why"))]
+
+
+def _of_oversight(oversight: OversightState) -> list[Finding]:
+    findings: list[Finding] = []
+    if oversight.incidents is not None:
+        findings += _of_incidents(oversight.incidents)
+        if oversight.tasks is not None:
+            findings += _of_tasks(oversight.tasks, oversight.incidents)
+    if oversight.reviews is not None:
+        findings += _of_reviews(oversight.reviews)
+    return findings
+
+
+def _of_incidents(incidents: IncidentsState) -> list[Finding]:
+    findings = []
+    if count := len(incidents.over):
+        text = ngettext(
+            "The time to report an incident is over.",
+            "The time to report %(count)d incidents is over.",
+            count,
+        ) % {"count": count}
+        findings.append(Finding("bad", text, _place(incidents.over), _("Look at it")))
+    if count := len(incidents.near):
+        text = ngettext(
+            "Half of the time to report an incident is over.",
+            "Half of the time to report %(count)d incidents is over.",
+            count,
+        ) % {"count": count}
+        findings.append(Finding("warn", text, _place(incidents.near), _("Look at it")))
+    return findings
+
+
+def _place(incidents: Sequence[Incident]) -> str:
+    """The page of the only one, else the list of all."""
+    if len(incidents) == 1:
+        return reverse("admin:oversight_incident_change", args=[incidents[0].pk])
+    return reverse("admin:oversight_incident_changelist")
+
+
+def _of_tasks(tasks: TasksState, incidents: IncidentsState) -> list[Finding]:
+    said = {row.pk for row in incidents.over}  # their tasks are late with them
+    count = sum(task.incident_id not in said for task in tasks.late)
+    if not count:
+        return []
+    text = ngettext("A task is late.", "%(count)d tasks are late.", count) % {"count": count}
+    address = reverse("admin:oversight_task_changelist") + "?state=late"
+    return [Finding("warn", text, address, _("See which"))]
+
+
+def _of_reviews(reviews: ReviewsState) -> list[Finding]:
+    if not reviews.is_slow:
+        return []
+    text = _("A review has waited longer than two working days.")
+    address = reverse("admin:oversight_review_changelist")
+    return [Finding("warn", text, address, _("Take it up"))]

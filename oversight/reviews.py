@@ -218,6 +218,13 @@ def reviews_to_do(tenant: Tenant) -> TenantQuerySet[Review]:
     return Review.objects.for_tenant(tenant).select_related("inference", "requested_by", "reviewer")
 
 
+def next_review(tenant: Tenant) -> Review | None:
+    """The review that has waited longest for somebody like this person; None where none does."""
+    rows = reviews_to_do(tenant).filter(state=Review.State.WAITING)
+    found: Review | None = rows.exclude(requested_by=tenant.user).order_by("requested_at").first()
+    return found
+
+
 def own_reviews(tenant: Tenant, conversation_id: UUID | None = None) -> TenantQuerySet[Review]:
     """The reviews that the person asked for, in one conversation where it is given."""
     tenant.require(Permission.CHAT)

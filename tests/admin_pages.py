@@ -21,7 +21,12 @@ from orgs.models import ApiKey, Membership, User
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
 from orgs.tenant_admin import TenantModelAdmin
+from oversight.incidents import open_incident
+from oversight.models import Incident, Review, Task
+from oversight.reviews import request_review
+from oversight.task_list import open_task
 from tests.cast import Cast
+from tests.oversight.scene import answered
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -56,17 +61,25 @@ class Things:
     inference: Inference
     record: Receipt
     member: Membership
+    review: Review
+    incident: Incident
+    task: Task
 
 
 def furnish(cast: Cast, *, name: str = "Simulated") -> Things:
-    """Give Alice's organisation a key, a provider, a call and its record, all called *name*."""
+    """Give Alice's organisation one of everything, called *name*: Max asked for the review."""
     key, _text = create_key(cast.alice, name=name, scopes=[Permission.CHAT])
     provider = provider_settings.create(
         tenant=cast.alice, name=name, vendor="simulated", default_model="sim-large"
     )
     member = Membership.objects.for_tenant(cast.alice).get(user=cast.max.user)
     record = commit_blocking(request_draft(cast.max))
-    return Things(key, provider, call(cast.max, provider, record=record), record, member)
+    review = request_review(cast.max, answered(cast.max, name).pk, f"Is {name} right?")
+    incident = open_incident(cast.olivia, description=f"It went wrong with {name}.")
+    due_at = timezone.now() + timedelta(days=7)
+    task = open_task(cast.olivia, name=f"Ask about {name}", due_at=due_at)
+    inference = call(cast.max, provider, record=record)
+    return Things(key, provider, inference, record, member, review, incident, task)
 
 
 def request_draft(tenant: Tenant, text: str = "Hello") -> Draft:

@@ -16,13 +16,20 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
 register = template.Library()
+# Icons that the chat has too.
+_SHARED = frozenset(
+    {
+        *("record", "mark", "key", "building", "user", "ai", "edit", "shield", "lock"),
+        *("check", "alert"),
+    }
+)
 
 
 @register.simple_tag
 def mark(name: str) -> SafeString:
     """An icon of the admin: decoration beside words that say the same."""
     source = static("lexcustis/admin-icons.svg")
-    if name in {"record", "mark", "key", "building", "user", "ai", "edit", "shield", "lock"}:
+    if name in _SHARED:
         source = static("lexcustis/icons.svg")
     return format_html(
         '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',

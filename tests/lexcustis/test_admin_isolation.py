@@ -40,6 +40,9 @@ def ours(cast: Cast, things: Things) -> list[str]:
         str(things.inference.pk),
         str(things.record.record_id),
         things.provider.name,
+        str(things.review.pk),
+        str(things.incident.pk),
+        str(things.task.pk),
     ]
 
 

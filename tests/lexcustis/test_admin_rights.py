@@ -152,6 +152,9 @@ def test_a_button_is_refused_like_the_page_it_stands_on(clients: Clients, cast: 
         ("llm_providersettings_disable", things.provider.pk, Permission.PROVIDER_MANAGE),
         ("llm_providersettings_enable", things.provider.pk, Permission.PROVIDER_MANAGE),
         ("llm_providersettings_test", things.provider.pk, Permission.PROVIDER_MANAGE),
+        ("oversight_review_take", things.review.pk, Permission.REVIEW),
+        ("oversight_review_decide", things.review.pk, Permission.REVIEW),
+        ("oversight_task_done", things.task.pk, Permission.INCIDENT_MANAGE),
     ):
         place = reverse(f"admin:{name}", args=[pk])
         assert wrong(clients, permission, place, posted={}) == [], name

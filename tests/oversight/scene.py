@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -14,6 +14,11 @@ from llm.models import Inference
 from orgs.tenancy import Tenant
 
 ANSWER = "The notice period is three months."
+
+
+def hours_ago(count: float) -> datetime:
+    """A moment that many hours before now."""
+    return timezone.now() - timedelta(hours=count)
 
 
 def answered(
