@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from llm.models import ProviderSettings
-from orgs.models import AISystem
+from orgs.systems import systems_of
 from orgs.tenancy import Tenant
 from orgs.tenant_admin import DomainForm
 from oversight import incidents
@@ -70,8 +70,6 @@ class RecordsField(forms.CharField):
 class WrittenField(forms.CharField):
     """What people write: at most 20,000 characters, kept sealed beside the log."""
 
-    widget = forms.Textarea(attrs={"rows": 3})
-
     def __init__(self, **options: Any) -> None:
         super().__init__(max_length=MOST_CHARACTERS, **options)
 
@@ -102,8 +100,9 @@ def _identifier(word: str) -> UUID:
     return UUID(found[0])
 
 
-def _why(label: Words = "", help_text: Words = "") -> WrittenField:
-    return WrittenField(label=label or _("Reason"), help_text=help_text)
+def _why(label: Words = "", help_text: Words = "", rows: int = 3) -> WrittenField:
+    widget = forms.Textarea(attrs={"rows": rows})
+    return WrittenField(label=label or _("Reason"), help_text=help_text, widget=widget)
 
 
 class KnownForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -134,6 +133,10 @@ class KnownForm(forms.ModelForm):  # type: ignore[type-arg]
         model = Incident
         fields = _KNOWN
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.fields["system"].empty_label = _("Not known")  # type: ignore[attr-defined]
+
     def _get_validation_exclusions(self) -> set[str]:
         # The domain says in words what the database's constraint would say by its name.
         return {*super()._get_validation_exclusions(), "is_death"}  # type: ignore[misc]
@@ -148,6 +151,7 @@ class EnterForm(KnownForm, DomainForm):
             "In your own words: what the system said or did, what followed from it, who is "
             "concerned. Kept encrypted beside the log."
         ),
+        rows=6,
     )
     record_ids = RecordsField(
         label=_("Records of the audit log"),
@@ -205,7 +209,8 @@ class ReportForm(ActForm, forms.Form):
     def __init__(self, *arguments: Any, incident: Incident, **options: Any) -> None:
         super().__init__(*arguments, **options)
         if incident.status == _Status.INITIAL_REPORT_SENT:
-            self.fields["is_complete"].choices = [("yes", _("Complete"))]  # type: ignore[attr-defined]
+            field: Any = self.fields["is_complete"]
+            field.choices, field.initial = [("yes", _("Complete"))], "yes"
 
     def perform(self, tenant: Tenant, incident: Incident) -> None:
         """Note it."""
@@ -340,6 +345,9 @@ class Acts:
     def __init__(self, tenant: Tenant, incident: Incident) -> None:
         self.tenant, self.incident = tenant, incident
         self.frozen = frozen_by(tenant, incident)
+        # What another incident froze stays as it is.
+        free = Q(frozen_because_of=None) | Q(frozen_because_of=incident.pk)
+        self.providers = ProviderSettings.objects.for_tenant(tenant).filter(free).order_by("name")
 
     def offers(self, name: str) -> bool:
         """Whether the step fits the incident's status."""
@@ -349,7 +357,7 @@ class Acts:
             "assess": not row.is_over,
             "inform": not row.is_over,
             "report": row.status in before and row.category != Category.NONE,
-            "freeze": not row.is_over or bool(self.frozen),
+            "freeze": bool(self.frozen) or (not row.is_over and self.providers.exists()),
             "attach": row.status != _Status.CLOSED,
             "move": bool(MOVES[row.status]),
         }
@@ -374,15 +382,11 @@ class Acts:
             # A copy: a form that is refused must not change what the page shows of the incident.
             own = Incident.objects.for_tenant(self.tenant).get(pk=row.pk)
             form = AssessForm(instance=own, **options)
-            form.fields["system"].queryset = AISystem.objects.for_tenant(self.tenant)  # type: ignore[attr-defined]
+            form.fields["system"].queryset = systems_of(self.tenant)  # type: ignore[attr-defined]
             return form
         if name == "freeze":
-            # What another incident froze stays as it is.
-            rows = ProviderSettings.objects.for_tenant(self.tenant).filter(
-                Q(frozen_because_of=None) | Q(frozen_because_of=row.pk)
-            )
-            rows = rows.order_by("name")
-            return FreezeForm(rows=rows, initial={"providers": self.frozen}, **options)
+            frozen = {"providers": self.frozen}
+            return FreezeForm(rows=self.providers, initial=frozen, **options)
         if name == "report":
             said = {"authority": row.authority, "reference": row.reference}
             return ReportForm(incident=row, initial=said, **options)

@@ -129,7 +129,7 @@ def _step_words(kind: str, body: dict[str, Any]) -> str:
     acts = {
         "provider_informed_at": _("Provider informed"),
         "record_ids": _("Records attached"),
-        "freeze": _("Freeze of providers set"),
+        "freeze": _("Freeze of providers changed"),
     }
     if len(changed) == 1 and changed[0] in acts:
         return acts[changed[0]]

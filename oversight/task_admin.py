@@ -59,7 +59,10 @@ class TaskForm(DomainForm):
     class Meta:
         model = Task
         fields = ["name", "due_at", "assignee", "is_reminded"]
-        help_texts = {"name": _("What is to be done, for instance: Ask the vendor for its report")}
+        help_texts = {
+            "name": _("What is to be done, for instance: Ask the vendor for its report"),
+            "assignee": "",
+        }
 
 
 @admin.register(Task)
@@ -116,7 +119,7 @@ class TaskAdmin(TenantModelAdmin):
         if row.incident_id is None:
             return None
         address = reverse("admin:oversight_incident_change", args=[row.incident_id])
-        return format_html('<a class="hash" href="{}">{}</a>', address, row.incident)
+        return format_html('<a href="{}">{}</a>', address, _now("its incident"))
 
     @admin.display(description=_("reminders by e-mail"))
     def shown_reminders(self, row: Task) -> str:
