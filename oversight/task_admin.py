@@ -135,8 +135,10 @@ class TaskAdmin(TenantModelAdmin):
         return _now("%(at)s, %(who)s") % {"at": at, "who": row.done_by}
 
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
-        """A plain list of people, and what an empty choice means."""
+        """A plain list of people, and what an empty choice means; the day must be said."""
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.name == "due_at":
+            field.required = True  # only an incident's own task can do without
         if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
             field.widget = field.widget.widget
             field.empty_label = _now("All compliance officers")  # type: ignore[attr-defined]

@@ -22,11 +22,15 @@ from llm.models import ProviderSettings
 from orgs.organisations import pause
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
+from oversight.incidents import open_incident
+from oversight.models import Review, Task
+from oversight.reviews import request_review
 from tests.admin_pages import call, furnish, signed_in
 from tests.cast import Cast
+from tests.oversight.scene import answered, hours_ago
 
-# Everything the frame and the page of an officer ask for; the page itself asks 18.
-MOST_QUERIES = 30
+# Everything the frame and the page of an officer ask for; the page itself asks 21.
+MOST_QUERIES = 33
 
 
 def findings(tenant: Tenant) -> dict[str, str]:
@@ -76,6 +80,38 @@ def test_each_trouble_has_its_line(healthy: Cast) -> None:
     assert collect(olivia).verdict.level == "bad"
 
 
+def test_what_waits_too_long_in_oversight_has_its_line(healthy: Cast) -> None:
+    olivia, what = healthy.olivia, "The answer named a wrong dose."
+    near = open_incident(olivia, description=what, aware_at=hours_ago(30))
+    assert findings(olivia) == {"Half of the time to report an incident is over.": "warn"}
+    open_incident(olivia, description=what, aware_at=hours_ago(60))
+    assert findings(olivia) == {
+        "Half of the time to report an incident is over.": "warn",
+        "The time to report an incident is over.": "bad",  # and its task is not said beside it
+    }
+    addresses = {finding.address for finding in collect(olivia).verdict.findings}
+    assert reverse("admin:oversight_incident_change", args=[near.pk]) in addresses
+    open_incident(olivia, description=what, aware_at=hours_ago(70))
+    assert findings(olivia)["The time to report 2 incidents is over."] == "bad"
+    tasks = Task.objects.for_tenant(olivia).filter(incident=None)
+    tasks.update(due_at=hours_ago(1), opened_at=hours_ago(2))
+    assert findings(olivia)["A task is late."] == "warn"
+    reviews = Review.objects.for_tenant(olivia)
+    reviews.update(requested_at=hours_ago(24 * 5))
+    assert findings(olivia)["A review has waited longer than two working days."] == "warn"
+    assert "A task is late." not in findings(healthy.alice)
+    assert collect(healthy.alice).verdict.level == "good"
+
+
+def test_the_card_of_oversight_says_what_waits(healthy: Cast) -> None:
+    page = signed_in(healthy.olivia.user).get(reverse("admin:index")).content.decode()
+    card = page.partition('aria-labelledby="card-oversight"')[2].partition("</section>")[0]
+    for words in ("1 waits", "oldest asked just now", "1 open", "47 h left", "2 to do"):
+        assert words in card, words
+    page = signed_in(healthy.audrey.user).get(reverse("admin:index")).content.decode()
+    assert "card-oversight" not in page
+
+
 def test_a_sealer_that_stands_still_is_seen(healthy: Cast) -> None:
     before = SealState.objects.order_by("looked_at").first()
     assert before is not None
@@ -96,6 +132,7 @@ def test_a_person_sees_only_what_their_role_may_see(healthy: Cast) -> None:
     }
     for tenant in (healthy.alice, healthy.olivia, healthy.rita, healthy.audrey):
         dashboard = collect(tenant)
+        assert (dashboard.oversight is not None) == tenant.may(Permission.REVIEW)
         for name, permission in parts.values():
             assert (getattr(dashboard, name) is not None) == tenant.may(permission), name
         assert dashboard.may_pause == tenant.may(Permission.ORGANISATION_MANAGE)
@@ -187,6 +224,9 @@ def queries_of(page: str, tenant: Tenant) -> int:
         "audit_recordindex_changelist",
         "llm_inference_changelist",
         "orgs_membership_changelist",
+        "oversight_review_changelist",
+        "oversight_incident_changelist",
+        "oversight_task_changelist",
     ],
 )
 def test_more_rows_ask_no_more_queries(cast: Cast, name: str) -> None:
@@ -197,5 +237,8 @@ def test_more_rows_ask_no_more_queries(cast: Cast, name: str) -> None:
         tenant: Any = (cast.max, cast.rita, cast.olivia)[number % 3]
         call(tenant, things.provider, days_ago=number, state=("completed", "failed")[number % 2])
         pause(cast.olivia, reason="again")
+    for _number in range(4):
+        request_review(cast.max, answered(cast.max).pk)
+        open_incident(cast.olivia, description="The answer named a wrong dose.")
     assert queries_of(page, cast.olivia) <= before
     assert before <= MOST_QUERIES

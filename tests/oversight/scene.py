@@ -22,9 +22,13 @@ def hours_ago(count: float) -> datetime:
 
 
 def answered(
-    tenant: Tenant, question: str = "How long is the notice period?", **values: Any
+    tenant: Tenant,
+    question: str = "How long is the notice period?",
+    *,
+    answer: str = ANSWER,
+    **values: Any,
 ) -> Inference:
-    """The tenant asked *question* and got :data:`ANSWER`; *values* are the call's."""
+    """The tenant asked *question* and got *answer*; *values* are the call's."""
     at = timezone.now() - timedelta(seconds=5)
     body = {"gen_ai.provider.name": "simulated", "gen_ai.request.model": "sim-large"}
     with transaction.atomic():
@@ -44,7 +48,7 @@ def answered(
                 Kind.INFERENCE_COMPLETED,
                 tenant.actor,
                 body,
-                content={"response": Text(ANSWER, "text/markdown")},
+                content={"response": Text(answer, "text/markdown")},
                 links=[Link(asked.record_id, "request")],
             )
         )
