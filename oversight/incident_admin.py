@@ -52,11 +52,11 @@ class IncidentAdmin(IdentifiedModelAdmin):
     )
     list_display = [
         time_column("opened_at", _("entered")),
+        "shown_clock",  # beside the day, so that a phone shows it
         "shown_description",
         "shown_category",
         "shown_severity",
         "shown_status",
-        "shown_clock",
     ]
     list_filter = ["status"]
     fieldsets = [

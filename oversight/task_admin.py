@@ -119,7 +119,7 @@ class TaskAdmin(TenantModelAdmin):
         if row.incident_id is None:
             return None
         address = reverse("admin:oversight_incident_change", args=[row.incident_id])
-        return format_html('<a href="{}">{}</a>', address, _now("its incident"))
+        return format_html('<a href="{}">{}</a>', address, _now("see it"))
 
     @admin.display(description=_("reminders by e-mail"))
     def shown_reminders(self, row: Task) -> str:

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from audit.erasure import Ground, erase
+from audit.reading import read_record
 from llm import provider_settings
 from oversight.clocks import clock_of
 from oversight.incident_words import clock_words, duration, history_of
@@ -23,7 +24,7 @@ from oversight.incidents import (
     open_incident,
     report,
 )
-from oversight.models import Incident
+from oversight.models import Incident, IncidentEvent
 from tests.cast import Cast
 from tests.oversight.scene import answered, hours_ago
 
@@ -126,6 +127,9 @@ def test_the_history_names_each_step_and_who_took_it(cast: Cast) -> None:
         "Moved to “resolved”",
     ]
     assert [step.person for step in steps][:3] == ["Olivia", "Rita", "Olivia"]
+    events = IncidentEvent.objects.for_tenant(cast.olivia).filter(incident=incident)
+    assert [step.record_id for step in steps] == [event.record_id for event in events]
+    assert all(read_record(cast.organisation.pk, step.record_id) for step in steps)
     assert steps[0].text == WHAT
     assert steps[2].text == "By e-mail, case 4711."
 
