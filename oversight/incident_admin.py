@@ -220,6 +220,7 @@ class IncidentAdmin(IdentifiedModelAdmin):
             "description": history[0].text if history else None,
             "history": list(reversed(history)),
             "acts": acts.all(refused),
+            "refused": next(iter(refused or {}), ""),
             "records": RecordIndex.objects.for_tenant(tenant).filter(pk__in=row.record_ids),
             "frozen": ProviderSettings.objects.for_tenant(tenant).filter(pk__in=acts.frozen),
             "task": getattr(row, "task", None),

@@ -167,6 +167,11 @@ def test_an_officer_enters_assesses_and_reports_an_incident(
     page.locator("#id_assess_reason").fill("No")
     page.get_by_role("button", name="Note the assessment").click()
     expect(page.get_by_text("Say it in a sentence.")).to_be_visible()
+    page.get_by_role("link", name="To the step").click()
+    expect(page.locator("#step-assess summary")).to_be_in_viewport()
+    assert window.violations() == []
+    if folder := os.environ.get("SHOTS"):
+        page.screenshot(path=f"{folder}/refused.png", full_page=True)
     page.locator("#id_assess_reason").fill("The ward confirmed the harm to the patient.")
     page.get_by_role("button", name="Note the assessment").click()
     expect(page.get_by_role("heading", name="14 days left")).to_be_visible()

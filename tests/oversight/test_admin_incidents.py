@@ -292,6 +292,7 @@ def test_a_refused_step_keeps_what_was_typed(
     assert words in page
     assert values.get("reason", WHY) in page
     assert re.search(rf'id="step-{name}" open', page)
+    assert f'<a href="#step-{name}">' in page
     row = again(cast, incident)
     assert (row.status, row.category, row.is_death) == ("open", "", False)
     assert incident.events.count() == 1

@@ -159,6 +159,7 @@ def test_what_does_not_fit_is_said_and_what_was_typed_stays(
     take(rita, review)
     page = say(rita, review, **{"comment": "Typed with care.", **values})
     assert words in page
+    assert '<a href="#decision">' in page
     if "comment" not in values:
         assert "Typed with care." in page
     assert again(cast, review).state == "taken"
