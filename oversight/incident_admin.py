@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_GET, require_POST
 
 from audit.models import RecordIndex
 from llm.models import ProviderSettings
@@ -27,6 +27,7 @@ from orgs.roles import Permission
 from orgs.tenancy import Tenant
 from orgs.tenant_admin import required_tenant
 from oversight.clocks import clock_of
+from oversight.incident_file import as_download
 from oversight.incident_forms import Acts, EnterForm
 from oversight.incident_words import CATEGORIES, clock_words, history_of
 from oversight.incidents import descriptions_of, find_incident, open_incident
@@ -160,10 +161,14 @@ class IncidentAdmin(IdentifiedModelAdmin):
     # -- One incident ----------------------------------------------------------------------------
 
     def get_urls(self) -> list[Any]:
-        """Also the address that takes its steps."""
-        view = self.admin_site.admin_view(require_POST(self.act))
-        name = "oversight_incident_act"
-        return [path("<uuid:pk>/act/<str:name>/", view, name=name), *super().get_urls()]
+        """Also the address that takes its steps, and its file."""
+        act = self.admin_site.admin_view(require_POST(self.act))
+        file = self.admin_site.admin_view(require_GET(self.file))
+        return [
+            path("<uuid:pk>/act/<str:name>/", act, name="oversight_incident_act"),
+            path("<uuid:pk>/incident.json", file, name="oversight_incident_file"),
+            *super().get_urls(),
+        ]
 
     def change_view(
         self,
@@ -193,6 +198,10 @@ class IncidentAdmin(IdentifiedModelAdmin):
             self.message_user(request, _("The step is on record."))
             return redirect(_PAGE, row.pk)
         return self._page(request, tenant, row, {name: form})
+
+    def file(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """The incident with its records and their proofs, as JSON."""
+        return as_download(*self._found(request, pk))
 
     def _found(self, request: HttpRequest, pk: object) -> tuple[Tenant, Incident]:
         tenant = required_tenant(request)

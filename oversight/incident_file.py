@@ -17,7 +17,7 @@ from django.utils import timezone
 from audit.inclusion import NotSealedYet, RecordNotFound, prove_inclusion
 from orgs.tenancy import Tenant
 from oversight.clocks import clock_of
-from oversight.incidents import texts_of
+from oversight.incidents import MOMENTS, texts_of
 from oversight.models import Incident
 
 FORMAT = "lex-custis/incident/v1"
@@ -72,8 +72,6 @@ def incident_file(tenant: Tenant, incident: Incident) -> dict[str, Any]:
 
 
 def _facts(incident: Incident) -> dict[str, Any]:
-    moments = ("occurred_at", "aware_at", "causal_link_at", "provider_informed_at")
-    moments += ("initial_report_at", "reported_at", "opened_at", "ended_at")
     system = incident.system
     return {
         "id": str(incident.pk),
@@ -89,7 +87,7 @@ def _facts(incident: Incident) -> dict[str, Any]:
         "authority": incident.authority or None,
         "reference": incident.reference or None,
         "entered_by": str(incident.reporter),
-        **{name: _moment(getattr(incident, name)) for name in moments},
+        **{name: _moment(getattr(incident, name)) for name in ("opened_at", *MOMENTS)},
     }
 
 

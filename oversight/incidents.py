@@ -55,7 +55,8 @@ MOVES: Mapping[str, tuple[str, ...]] = {
     _Status.CLOSED: (_Status.UNDER_REVIEW,),
     _Status.NOT_SERIOUS: (_Status.UNDER_REVIEW, _Status.CLOSED),
 }
-_MOMENTS = (
+# The moments of an incident that are known or not.
+MOMENTS = (
     *("aware_at", "occurred_at", "causal_link_at", "provider_informed_at"),
     *("initial_report_at", "reported_at", "ended_at"),
 )
@@ -309,7 +310,7 @@ def _record(
 def as_recorded(row: Incident) -> dict[str, Any]:
     """All that is known of the incident but what people wrote, as each of its records says it."""
     clock = clock_of(row)
-    moments = {name: getattr(row, name) for name in _MOMENTS}
+    moments = {name: getattr(row, name) for name in MOMENTS}
     values = {
         "id": str(row.pk),
         "category": row.category,

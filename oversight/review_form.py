@@ -8,7 +8,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from orgs.tenancy import Tenant
-from oversight.act_forms import ActForm, unix_lines
+from oversight.act_forms import ActForm
 from oversight.models import Review
 from oversight.reviews import MOST_CHARACTERS, decide, reasons_for
 
@@ -51,14 +51,6 @@ class DecisionForm(ActForm, forms.Form):
         widget=forms.Textarea(attrs={"rows": 10}),
         help_text=_("Counts only where you modify. The answer itself stays as it was given."),
     )
-
-    def clean_comment(self) -> str:
-        """With the lines' ends as they are stored."""
-        return unix_lines(self.cleaned_data["comment"])
-
-    def clean_correction(self) -> str:
-        """So that an answer nobody touched equals itself."""
-        return unix_lines(self.cleaned_data["correction"])
 
     def perform(self, tenant: Tenant, review: Review) -> Review:
         """Decide."""

@@ -147,7 +147,8 @@ def decide(
     sees all of it.
     """
     _require_reviewer(tenant)
-    comment, correction = comment.strip(), correction.strip()
+    # Forms end lines with CR LF: a text that nobody touched is no correction.
+    comment, correction = _plain(comment), _plain(correction)
     with transaction.atomic():
         row = _locked(tenant, review)
         _require_open(row)
@@ -290,8 +291,12 @@ def _require_reasons(
         return
     place = (review.inference.end_record_id, "response")
     answer = read_contents(review.organisation_id, [place])[place]  # type: ignore[list-item,index]
-    if not correction or (answer is not None and correction == answer.decode().strip()):
+    if not correction or (answer is not None and correction == _plain(answer.decode())):
         raise ValidationError({"correction": _("Write what it should say instead.")})
+
+
+def _plain(text: str) -> str:
+    return text.replace("\r\n", "\n").strip()
 
 
 def _links(review: Review) -> Sequence[Link]:

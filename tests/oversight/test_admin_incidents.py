@@ -54,6 +54,18 @@ def page_of(incident: Incident) -> str:
     return reverse("admin:oversight_incident_change", args=[incident.pk])
 
 
+def test_it_is_taken_along_as_a_file_by_who_handles_it(
+    cast: Cast, incident: Incident, olivia: Client
+) -> None:
+    address = reverse("admin:oversight_incident_file", args=[incident.pk])
+    assert address in shown(olivia, incident)
+    file = olivia.get(address)
+    assert file.json()["history"][0]["text"] == WHAT
+    assert file["Content-Disposition"].startswith("attachment")
+    assert signed_in(cast.alice.user).get(address).status_code == 403
+    assert signed_in(cast.charlie.user).get(address).status_code in (403, 404)
+
+
 def shown(client: Client, incident: Incident) -> str:
     return client.get(page_of(incident)).content.decode()
 

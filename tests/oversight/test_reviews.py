@@ -148,7 +148,7 @@ def test_taking_up_twice_leaves_one_record(cast: Cast, review: Review) -> None:
         ({"reason": ""}, "reason that fits"),
         ({"comment": "No."}, "Say in a sentence"),
         ({"decision": "modified"}, "what it should say"),
-        ({"decision": "modified", "correction": f" {ANSWER}\n"}, "what it should say"),
+        ({"decision": "modified", "correction": f" {ANSWER}\r\n"}, "what it should say"),
         ({"comment": "x" * 100_001}, "At most"),
     ],
 )
