@@ -17,14 +17,13 @@ from django.db.models import Exists, OuterRef
 from audit.kinds import Kind
 from audit.models import RecordIndex
 from dossier.said_records import said_in
+from oversight.review_figures import HASTY_SECONDS
 
 DECISIONS = (
     Kind.OVERSIGHT_ACCEPTED.value,
     Kind.OVERSIGHT_MODIFIED.value,
     Kind.OVERSIGHT_REJECTED.value,
 )
-# Who decides within so many seconds has hardly read question and answer.
-CLICK_SECONDS = 3
 _SECONDS, _REASON = "lexcustis.review.seconds", "lexcustis.review.reason"
 
 
@@ -60,8 +59,8 @@ class ReviewFigures:
 
     @property
     def clicked(self) -> int:
-        """Decisions within :data:`CLICK_SECONDS`."""
-        return sum(count for seconds, count in self.seconds.items() if seconds <= CLICK_SECONDS)
+        """Decisions within :data:`HASTY_SECONDS`."""
+        return sum(count for seconds, count in self.seconds.items() if seconds <= HASTY_SECONDS)
 
 
 def review_figures(organisation_id: UUID, opens: datetime, until: datetime) -> ReviewFigures:

@@ -20,7 +20,7 @@ from oversight.models import Review
 from oversight.reviews import decide, request_review, take_up
 from oversight.task_list import complete, open_task
 
-_REVIEWS = 32
+_OF_BEFORE, _OF_LATE = 9, 23
 _STILL_WAITING = 2
 _CONCERNS = (
     "",
@@ -51,14 +51,19 @@ def oversee(tenants: Mapping[Role, Sequence[Tenant]], now: datetime, *, seed: st
     answers = Inference.objects.for_tenant(officer).filter(
         state=Inference.State.COMPLETED, user_id__in=members, started_at__lt=now - timedelta(days=1)
     )
-    chosen = chance.sample(list(answers.order_by("started_at")), _REVIEWS)
+    # Most are of these weeks: the figures of the last 30 days shall say something.
+    lately = now - timedelta(days=28)
+    chosen = [
+        *chance.sample(list(answers.filter(started_at__lt=lately).order_by("pk")), _OF_BEFORE),
+        *chance.sample(list(answers.filter(started_at__gte=lately).order_by("pk")), _OF_LATE),
+    ]
     chosen.sort(key=lambda inference: inference.started_at)
     for number, inference in enumerate(chosen):
         asked = inference.started_at + timedelta(minutes=chance.randint(4, 40))
         with clock_at(asked):
             author = members[inference.user_id]
             review = request_review(author, inference.pk, chance.choice(_CONCERNS))
-        if number >= _REVIEWS - _STILL_WAITING:
+        if number >= len(chosen) - _STILL_WAITING:
             continue
         reviewer = chance.choices([thorough, hasty, officer], [5, 4, 2])[0]
         is_hasty = reviewer is hasty

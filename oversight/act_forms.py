@@ -40,8 +40,3 @@ class ActForm(_Mixin):
         for field, errors in by_field.items():
             # What is said of a field that nobody sees stands above the form.
             self.add_error(field if field in self.fields else None, errors)
-
-
-def unix_lines(text: str) -> str:
-    """Lines as they are stored: a browser sends every line's end as two characters."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")

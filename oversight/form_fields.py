@@ -1,4 +1,4 @@
-"""Fields of the forms of oversight: moments, records, texts, countries."""
+"""Fields of the forms of oversight: moments, records, countries."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext as _
-
-from oversight.act_forms import unix_lines
-from oversight.incidents import MOST_CHARACTERS
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -48,17 +45,6 @@ class RecordsField(forms.CharField):
     def prepare_value(self, value: Any) -> Any:
         """One in a line."""
         return "\n".join(map(str, value)) if isinstance(value, list) else value
-
-
-class WrittenField(forms.CharField):
-    """What people write: at most 20,000 characters, kept sealed beside the log."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=MOST_CHARACTERS, **options)
-
-    def clean(self, value: Any) -> str:
-        """With the lines' ends as they are stored."""
-        return unix_lines(str(super().clean(value)))
 
 
 class CountryField(forms.CharField):

@@ -18,8 +18,8 @@ from orgs.tenancy import Tenant
 from orgs.tenant_admin import DomainForm
 from oversight import incidents
 from oversight.act_forms import ActForm
-from oversight.form_fields import CountryField, MomentField, RecordsField, WrittenField
-from oversight.incidents import FIELDS, MOVES, frozen_by
+from oversight.form_fields import CountryField, MomentField, RecordsField
+from oversight.incidents import FIELDS, MOST_CHARACTERS, MOVES, frozen_by
 from oversight.models import Category, Incident
 
 Words = str | Promise
@@ -30,9 +30,14 @@ _KNOWN = [
 ]  # fmt: skip
 
 
-def _why(label: Words = "", help_text: Words = "", rows: int = 3) -> WrittenField:
+def _why(label: Any = "", help_text: Any = "", rows: int = 3) -> forms.CharField:
     widget = forms.Textarea(attrs={"rows": rows})
-    return WrittenField(label=label or _("Reason"), help_text=help_text, widget=widget)
+    return forms.CharField(
+        label=label or _("Reason"),
+        help_text=help_text,
+        max_length=MOST_CHARACTERS,
+        widget=widget,
+    )
 
 
 class KnownForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -34,6 +34,7 @@ from orgs.tenancy import Tenant, TenantQuerySet
 from oversight import task_list
 from oversight.clocks import clock_of
 from oversight.models import Category, Incident, IncidentEvent
+from oversight.written import as_kept
 
 MOST_RECORDS = 50
 MOST_CHARACTERS = 20_000
@@ -379,7 +380,7 @@ def _require_past(**moments: datetime | None) -> None:
 
 
 def _require_text(text: str, field: str) -> str:
-    text = text.strip()
+    text = as_kept(text)
     if len(text) < 10:
         raise ValidationError({field: _("Say it in a sentence.")})
     if len(text) > MOST_CHARACTERS:

@@ -16,6 +16,7 @@ from orgs.tenancy import Tenant
 from oversight.models import Review
 
 DAYS = 30
+# Who decides within so many seconds has hardly read question and answer.
 HASTY_SECONDS = 3
 # From so many decisions on, of which so many per cent are hasty, it is worth a word.
 _ENOUGH, _STRIKING_PERCENT = 5, 50

@@ -25,6 +25,7 @@ from orgs.identifiers import uuid7
 from orgs.roles import Permission
 from orgs.tenancy import Tenant, TenantQuerySet
 from oversight.models import Review
+from oversight.written import as_kept
 
 MOST_CHARACTERS = 100_000
 _KINDS = {
@@ -89,14 +90,14 @@ def request_review(tenant: Tenant, inference_id: UUID, concern: str = "") -> Rev
             requested_at=timezone.now(),
         )
         review.save(force_insert=True)
-        content = {"concern": Text(concern.strip())} if concern.strip() else {}
+        concern = as_kept(concern)
         append(
             Draft(
                 tenant.organisation_id,
                 Kind.OVERSIGHT_REQUESTED,
                 tenant.actor,
                 inference.body(),
-                content=content,
+                content={"concern": Text(concern)} if concern else {},
                 links=[Link(inference.pk, "request"), Link(inference.end_record_id, "answer")],
                 id=review.pk,
             )
@@ -148,7 +149,7 @@ def decide(
     """
     _require_reviewer(tenant)
     # Forms end lines with CR LF: a text that nobody touched is no correction.
-    comment, correction = _plain(comment), _plain(correction)
+    comment, correction = as_kept(comment), as_kept(correction)
     with transaction.atomic():
         row = _locked(tenant, review)
         _require_open(row)
@@ -291,12 +292,8 @@ def _require_reasons(
         return
     place = (review.inference.end_record_id, "response")
     answer = read_contents(review.organisation_id, [place])[place]  # type: ignore[list-item,index]
-    if not correction or (answer is not None and correction == _plain(answer.decode())):
+    if not correction or (answer is not None and correction == as_kept(answer.decode())):
         raise ValidationError({"correction": _("Write what it should say instead.")})
-
-
-def _plain(text: str) -> str:
-    return text.replace("\r\n", "\n").strip()
 
 
 def _links(review: Review) -> Sequence[Link]:

@@ -188,7 +188,7 @@ def _rows(material: Material, item: IncidentAsRecorded) -> Iterator[Row]:
     )
 
 
-_NONE = phrase("not recorded")
+_NONE = phrase("nothing noted")
 _NO_TIME = phrase("no time to report runs")
 
 

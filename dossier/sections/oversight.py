@@ -8,9 +8,10 @@ from dossier.document import Block, Row, Section
 from dossier.leaves import Leaf, unknown
 from dossier.material import Material
 from dossier.phrases import Phrase, phrase
-from dossier.review_figures import CLICK_SECONDS, DECISIONS
+from dossier.review_figures import DECISIONS
 from dossier.sections.systems import declared_rows, per_system, register_evidence
 from dossier.systems import SystemInPeriod
+from oversight.review_figures import HASTY_SECONDS
 
 DECISION_LABELS = {
     "accepted": "Answers accepted",
@@ -114,7 +115,7 @@ def _acts(material: Material) -> Iterator[Row]:
     yield Row("median_seconds", "Median time from taking up to the decision", _median(material))
     yield Row(
         "within_3_seconds",
-        phrase("Share of reviews decided within %(seconds)s seconds", seconds=CLICK_SECONDS),
+        phrase("Share of reviews decided within %(seconds)s seconds", seconds=HASTY_SECONDS),
         _share(
             material,
             figures.clicked,

@@ -204,9 +204,9 @@ def test_what_nobody_assessed_runs_the_shortest_time(cast: Cast, tmp_path: Path)
     told = fields(cast, tmp_path, "incidents.json")["incident_1"]
     assert told["led_to"]["value"] == told["causal_link"]["value"] == "not assessed"
     assert told["window"]["value"] == "2 days after awareness, Art. 73(3)"
-    assert told["complete_report"]["value"] == "not recorded"
+    assert told["complete_report"]["value"] == "nothing noted"
     assert told["complete_report"]["reason"] == "at 2026-10-31 23:00:00 UTC the time was over"
-    assert told["provider_informed"]["value"] == "not recorded"
+    assert told["provider_informed"]["value"] == "nothing noted"
     assert told["persons_affected"]["state"] == "UNKNOWN"
 
 
@@ -219,7 +219,7 @@ def test_a_late_report_is_said_to_be_late(cast: Cast, tmp_path: Path) -> None:
     )  # fmt: skip
     told = fields(cast, tmp_path, "incidents.json")["incident_1"]
     assert told["complete_report"]["reason"] == "after the end of the time"
-    assert told["initial_report"]["value"] == "not recorded"
+    assert told["initial_report"]["value"] == "nothing noted"
 
 
 def test_the_register_has_all_that_were_open_and_none_of_the_others(cast: Cast) -> None:

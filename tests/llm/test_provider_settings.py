@@ -59,6 +59,7 @@ def test_a_provider_is_made_with_a_sealed_key_and_a_record(cast: Cast) -> None:
         "lexcustis.provider.settings_id": str(row.pk),
         "lexcustis.provider.vendor": "mistral",
         "lexcustis.provider.enabled": True,
+        "lexcustis.provider.frozen": False,
         "lexcustis.data_region": "EU",
         "gen_ai.request.model": "mistral-large-latest",
         "lexcustis.changed_fields": ["key"],

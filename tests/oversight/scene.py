@@ -63,7 +63,8 @@ def answered(
                 "state": Inference.State.COMPLETED,
                 "end_record_id": ended.record_id,
                 "started_at": at,
-                "lease_expires_at": at,
+                # Long: one that is still running is not to be swept away by other tests.
+                "lease_expires_at": at + timedelta(days=1),
                 **values,
             }
         )
