@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
+from llm.markdown import render
 from llm.regions import region_of
 from orgs.admin_lists import IdentifiedModelAdmin, badge, name_column, time_column
 from orgs.roles import Permission
@@ -24,7 +25,7 @@ from orgs.tenant_admin import required_tenant
 from oversight.models import Review
 from oversight.review_figures import DAYS, HASTY_SECONDS, figures_of
 from oversight.review_form import DecisionForm
-from oversight.reviews import exchange_of, find_review, next_review, take_up
+from oversight.reviews import Exchange, exchange_of, find_review, next_review, take_up
 
 _State = Review.State
 _TONES: dict[str, str] = {
@@ -178,11 +179,22 @@ class ReviewAdmin(IdentifiedModelAdmin):
             "is_own": is_own,
             "in_hand": in_hand,
             "exchange": exchange,
+            "shown": _shown(exchange),
             "form": form if in_hand else None,
         }
         response = TemplateResponse(request, "admin/oversight/review.html", context)
         response.headers["Cache-Control"] = "no-store"
         return response
+
+
+def _shown(exchange: Exchange | None) -> dict[str, str]:
+    """Answer and correction as the chat shows an answer: safe HTML."""
+    if exchange is None:
+        return {}
+    return {
+        "answer": render(exchange.answer or ""),
+        "correction": render(exchange.correction or ""),
+    }
 
 
 def _is_in_hand(tenant: Tenant, row: Review) -> bool:
