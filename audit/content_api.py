@@ -33,6 +33,8 @@ from audit.kinds import Kind
 from audit.reading import records
 from audit.retention import MOST_DAYS, Pruning, preview, retention_of, set_retention
 from orgs.api_auth import tenant_of_call
+from orgs.api_pages import page_of
+from orgs.api_texts import FILLED_LINE
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
 
@@ -40,7 +42,6 @@ router = Router(tags=["keeping and erasing"])
 
 _Days = Annotated[int, Field(ge=1, le=MOST_DAYS)]
 _Slot = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-_PAGE = 50
 
 
 class KeepingOut(Schema):
@@ -77,9 +78,9 @@ class HoldIn(Schema):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[
-        str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")
-    ] = Field(description="For instance a file number.")
+    name: Annotated[str, StringConstraints(max_length=200, pattern=FILLED_LINE)] = Field(
+        description="For instance a file number."
+    )
     actor_id: UUID | None = Field(None, description="Of a member or key; null: everybody.")
     since: AwareDatetime | None = Field(None, description="Records from then on; null: all.")
     until: AwareDatetime | None = Field(None, description="Records before then; null: all.")
@@ -243,10 +244,7 @@ def list_erasures(request: HttpRequest, query: Annotated[ErasureQuery, Query()])
         found = open_requests(tenant)
     if query.before is not None:
         found = found.filter(pk__lt=query.before)
-    rows = list(found.order_by("-pk")[: _PAGE + 1])
-    page = rows[:_PAGE]
-    following = page[-1].pk if len(rows) > _PAGE else None
-    return {"items": [ErasureOut.of(row) for row in page], "next": following}
+    return page_of(found.order_by("-pk"), ErasureOut.of)
 
 
 @router.post("/erasures", response={201: ErasureDone}, summary="Erase texts, or ask to")

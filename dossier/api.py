@@ -19,13 +19,13 @@ from dossier.models import Declaration, Dossier, Kind
 from dossier.progress import seconds_left
 from dossier.scheduling import Languages, asked_days, cancel, request_dossier
 from orgs.api_auth import tenant_of_call
+from orgs.api_texts import PROSE
 from orgs.roles import Permission
 
 router = Router(tags=["dossiers"])
 router.add_router("/links", links_router)
 
 # Lines may break; other control characters, NUL above all, have no place in a statement.
-NO_CONTROL = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 
 
 class DossierRow(Schema):
@@ -114,8 +114,8 @@ class DeclarationRequest(Schema):
     model_config = ConfigDict(extra="forbid")
 
     key: str = Field(max_length=60)
-    value: str = Field(min_length=1, max_length=LONGEST, pattern=NO_CONTROL)
-    subject: str = Field("", max_length=200, pattern=NO_CONTROL)
+    value: str = Field(min_length=1, max_length=LONGEST, pattern=PROSE)
+    subject: str = Field("", max_length=200, pattern=PROSE)
 
 
 @router.get("", response=Dossiers)

@@ -131,14 +131,19 @@ def _dates(buckets: Sequence[date], *, left: int, slot: float, y: int) -> list[s
 def _legend(names: Sequence[str]) -> list[str]:
     parts, x = [], 44.0
     for number, name in enumerate(names):
-        parts.append(
-            f"<rect x='{x:.1f}' y='4' width='9' height='9' "
-            f"fill='{COLOURS[number % len(COLOURS)]}'/>"
-            f"<text x='{x + 13:.1f}' y='12' font-size='9.5' fill='{_INK}' {_FONT}>"
-            f"{escape(name)}</text>"
-        )
+        parts.append(_named(number, name, x=x, top=4))
         x += 30 + 5.6 * len(name)
     return parts
+
+
+def _named(number: int, name: str, *, x: float, top: float) -> str:
+    """The colour of the part with this number, and its name beside it."""
+    return (
+        f"<rect x='{x:.1f}' y='{top:g}' width='9' height='9' "
+        f"fill='{COLOURS[number % len(COLOURS)]}'/>"
+        f"<text x='{x + 13:.1f}' y='{top + 8:g}' font-size='9.5' fill='{_INK}' {_FONT}>"
+        f"{escape(name)}</text>"
+    )
 
 
 def bars(values: Sequence[tuple[str, int]]) -> str:
@@ -190,13 +195,7 @@ def _flowing(names: Sequence[str], *, y: float) -> tuple[int, list[str]]:
         wide = 26 + 5.3 * len(name)
         if x and x + wide > WIDTH:
             x, lines = 0.0, lines + 1
-        top = y + _LINE_HEIGHT * (lines - 1)
-        parts.append(
-            f"<rect x='{x:.1f}' y='{top:g}' width='9' height='9' "
-            f"fill='{COLOURS[number % len(COLOURS)]}'/>"
-            f"<text x='{x + 13:.1f}' y='{top + 8:g}' font-size='9.5' fill='{_INK}' {_FONT}>"
-            f"{escape(name)}</text>"
-        )
+        parts.append(_named(number, name, x=x, top=y + _LINE_HEIGHT * (lines - 1)))
         x += wide
     return lines, parts
 

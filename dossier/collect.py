@@ -101,7 +101,7 @@ class Collected:
     @property
     def until(self) -> datetime:
         """The end of what can be in it: that of the period, or the moment of the statement."""
-        return min(self.period.closes, self.as_of)
+        return self.period.until(self.as_of)
 
     @property
     def calls(self) -> int:
@@ -152,7 +152,7 @@ def one_snapshot() -> Iterator[None]:
 
 def collect(organisation_id: UUID, period: Period, as_of: datetime) -> Collected:
     """Read the picture of *period* as it stood at *as_of*. Call it inside :func:`one_snapshot`."""
-    opens, until = period.opens, min(period.closes, as_of)
+    opens, until = period.opens, period.until(as_of)
     inferences = Inference.objects.for_organisation(organisation_id).filter(
         started_at__gte=opens, started_at__lt=until
     )

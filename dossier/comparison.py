@@ -26,8 +26,8 @@ from llm.models import Inference
 
 if TYPE_CHECKING:
     from dossier.material import Material
+from dossier.review_figures import DECISIONS
 
-_REVIEWS = (Kind.OVERSIGHT_ACCEPTED, Kind.OVERSIGHT_MODIFIED, Kind.OVERSIGHT_REJECTED)
 LABELS = {
     "calls": "Calls",
     "completed": "Completed",
@@ -101,7 +101,7 @@ def _figures(organisation_id: UUID, period: Period, as_of: datetime) -> Figures:
         output_tokens=Sum("output_tokens", filter=ended, default=0),
     )
     records = RecordIndex.objects.for_organisation(organisation_id).filter(
-        at__gte=period.opens, at__lt=min(period.closes, as_of)
+        at__gte=period.opens, at__lt=period.until(as_of)
     )
     kinds = dict(records.order_by().values_list("kind").annotate(n=Count("record_id")))
     return _with_records(numbers, kinds, _costs(calls, as_of))
@@ -112,7 +112,7 @@ def _with_records(
 ) -> Figures:
     found = {
         **numbers,
-        "reviews": sum(kinds.get(kind.value, 0) for kind in _REVIEWS),
+        "reviews": sum(kinds.get(kind, 0) for kind in DECISIONS),
         "incidents": kinds.get(Kind.INCIDENT_OPENED.value, 0),
         "records": sum(kinds.values()),
     }
@@ -121,7 +121,7 @@ def _with_records(
 
 def _calls(organisation_id: UUID, period: Period, as_of: datetime) -> QuerySet[Inference]:
     return Inference.objects.for_organisation(organisation_id).filter(
-        started_at__gte=period.opens, started_at__lt=min(period.closes, as_of)
+        started_at__gte=period.opens, started_at__lt=period.until(as_of)
     )
 
 

@@ -54,7 +54,7 @@ def write_slice(
     """
     if dossier.as_of is None or dossier.checkpoint_size is None:
         raise ValueError("Moment and tree of the statement are fixed when the work begins.")
-    opens, closes = dossier.period.opens, min(dossier.period.closes, dossier.as_of)
+    opens, closes = dossier.period.opens, dossier.period.until(dossier.as_of)
     places = _Places(opens, closes)
 
     def see(piece: Piece) -> None:

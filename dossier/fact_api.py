@@ -16,13 +16,13 @@ from dossier.fact_models import FactReview
 from dossier.fact_reviews import lawbook, review, reviews_of
 from dossier.lawbook import FILES, Fact
 from orgs.api_auth import tenant_of_call
+from orgs.api_texts import LINE, PROSE
 
 router = Router(tags=["facts"])
 
 File = Literal["annex_xii", "incident_clocks", "obligations", "sources", "upstream", "wording"]
-NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
-Line = Annotated[str, StringConstraints(pattern=NO_CONTROL)]
-Prose = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
+Line = Annotated[str, StringConstraints(pattern=LINE)]
+Prose = Annotated[str, StringConstraints(pattern=PROSE)]
 
 
 class ReviewRow(Schema):
@@ -105,7 +105,7 @@ def list_facts(request: HttpRequest, file: File | None = None) -> dict[str, Any]
 def list_reviews(
     request: HttpRequest,
     file: File | None = None,
-    key: Annotated[str, Query(max_length=200, pattern=NO_CONTROL)] = "",
+    key: Annotated[str, Query(max_length=200, pattern=LINE)] = "",
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> dict[str, Any]:
     """Every look at a fact that people of the organisation took."""

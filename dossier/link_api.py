@@ -15,10 +15,9 @@ from dossier import downloads
 from dossier.link_models import AuditorLink
 from dossier.links import create_link, find_link, links_of, revoke_link
 from orgs.api_auth import tenant_of_call
+from orgs.api_texts import LINE
 
 router = Router(tags=["dossiers"])
-
-NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
 
 
 class LinkRow(Schema):
@@ -48,7 +47,7 @@ class LinkRequest(Schema):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(min_length=1, max_length=200, pattern=NO_CONTROL)]
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=LINE)]
     dossier_id: UUID | None = None
     period_start: date | None = None
     period_end: date | None = None

@@ -38,6 +38,10 @@ class Period:
         """The first moment after the period, in UTC."""
         return _midnight(self.last + timedelta(days=1), self.zone)
 
+    def until(self, as_of: datetime) -> datetime:
+        """The first moment that a statement of *as_of* says nothing of."""
+        return min(self.closes, as_of)
+
     @property
     def days(self) -> int:
         """How many calendar days."""

@@ -6,7 +6,6 @@ from typing import Any, cast
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest, HttpResponse
@@ -25,7 +24,7 @@ from dossier.upstream_models import UpstreamDocument, UpstreamRequest
 from llm.models import Inference
 from orgs.admin_lists import badge
 from orgs.roles import Permission
-from orgs.tenant_admin import TenantModelAdmin, required_tenant
+from orgs.tenant_admin import TenantModelAdmin, plain_choice, required_tenant
 
 _PERMISSIONS = {"view": Permission.DOSSIER_READ, "add": Permission.DECLARE}
 _TONES = {
@@ -92,8 +91,7 @@ class UpstreamDocumentAdmin(TenantModelAdmin):
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         """A plain list of requests: none is made or changed from here."""
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
-            field.widget = field.widget.widget
+        plain_choice(field)
         return field
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:

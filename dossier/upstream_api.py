@@ -16,17 +16,17 @@ from dossier import upstream_documents, upstream_register, upstream_requests
 from dossier.upstream_downloads import attachment
 from dossier.upstream_models import UpstreamDocument, UpstreamRequest
 from orgs.api_auth import tenant_of_call
+from orgs.api_texts import LINE, PROSE
 
 router = Router(tags=["upstream"])
 
-NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
-Line = Annotated[str, StringConstraints(pattern=NO_CONTROL)]
-Prose = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
+Line = Annotated[str, StringConstraints(pattern=LINE)]
+Prose = Annotated[str, StringConstraints(pattern=PROSE)]
 Model = Annotated[
-    str, Query(min_length=1, max_length=200, pattern=NO_CONTROL, description="As in the log.")
+    str, Query(min_length=1, max_length=200, pattern=LINE, description="As in the log.")
 ]
 OneModel = Annotated[
-    str, Query(max_length=200, pattern=NO_CONTROL, description="As in the log; all without it.")
+    str, Query(max_length=200, pattern=LINE, description="As in the log; all without it.")
 ]
 Limit = Annotated[int, Query(ge=1, le=500)]
 

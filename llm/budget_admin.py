@@ -7,7 +7,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest, HttpResponse
@@ -23,7 +22,7 @@ from llm import billing, budgets, usage, usage_pages
 from llm.models import Budget
 from orgs.admin_lists import badge
 from orgs.roles import Permission
-from orgs.tenant_admin import DomainForm, TenantModelAdmin, required_tenant
+from orgs.tenant_admin import DomainForm, TenantModelAdmin, plain_choice, required_tenant
 
 _SCOPE = Budget.Scope
 
@@ -170,8 +169,7 @@ class BudgetAdmin(TenantModelAdmin):
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         """Plain lists of people and keys: neither is made or changed from here."""
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
-            field.widget = field.widget.widget
+        plain_choice(field)
         return field
 
     # -- Acts ------------------------------------------------------------------------------------

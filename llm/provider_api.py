@@ -23,17 +23,16 @@ from llm.provider_survey import Answer
 from llm.provider_trial import Trial, try_provider
 from llm.rules_models import MOST_REQUESTS_PER_MINUTE
 from orgs.api_auth import tenant_of_call
+from orgs.api_texts import FILLED_LINE, LINE
 from orgs.roles import Permission, Role
 
 router = Router(tags=["provider settings"])
 
-_LINE = r"^[^\x00-\x1f\x7f]*$"
-_NOT_BLANK = r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
-Line = Annotated[str, Field(max_length=200, pattern=_LINE)]
-Name = Annotated[str, Field(min_length=1, max_length=100, pattern=_NOT_BLANK)]
-Vendor = Annotated[str, Field(min_length=1, max_length=40, pattern=_NOT_BLANK)]
-BaseUrl = Annotated[str, Field(max_length=500, pattern=_LINE)]
-Model = Annotated[str, Field(min_length=1, max_length=200, pattern=_NOT_BLANK)]
+Line = Annotated[str, Field(max_length=200, pattern=LINE)]
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=FILLED_LINE)]
+Vendor = Annotated[str, Field(min_length=1, max_length=40, pattern=FILLED_LINE)]
+BaseUrl = Annotated[str, Field(max_length=500, pattern=LINE)]
+Model = Annotated[str, Field(min_length=1, max_length=200, pattern=FILLED_LINE)]
 Models = Annotated[list[Model], Field(max_length=200)]
 Region = Annotated[str, Field(pattern=r"^(EU|US|self-hosted|unknown|[A-Z]{2})$")]
 TrainingUse = Literal["unknown", "no", "yes"]

@@ -19,15 +19,14 @@ from llm.schemas import MAX_MESSAGE, CostOut, UsageOut
 from llm.screening_consent import ConsentIn
 from llm.template_calls import Task, run
 from orgs.api_auth import DEFERRED_AUTH, caller_of_call, tenant_of_call
+from orgs.api_texts import FILLED_LINE
 from orgs.roles import Permission
 
 router = Router(tags=["templates"])
 
 _Word = Annotated[
     str,
-    StringConstraints(
-        min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
-    ),
+    StringConstraints(min_length=1, max_length=80, pattern=FILLED_LINE),
 ]
 
 

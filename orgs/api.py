@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, ConfigDict, Field
 
 from orgs import keys, members
 from orgs.api_auth import tenant_of_call
+from orgs.api_texts import FILLED_LINE
 from orgs.roles import Permission, Role
 
 router = Router(tags=["organisation"])
@@ -54,9 +55,7 @@ class KeyIn(Schema):
         json_schema_extra={"examples": [{"name": "Nightly summary", "scopes": ["chat"]}]},
     )
 
-    name: str = Field(
-        min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
-    )
+    name: str = Field(min_length=1, max_length=100, pattern=FILLED_LINE)
     scopes: list[Permission] = Field(min_length=1, max_length=len(Permission))
     expires_at: AwareDatetime | None = Field(None, description="Null: it does not expire.")
 

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from orgs import keys, systems
 from orgs.api_auth import tenant_of_call
+from orgs.api_texts import FILLED_LINE, PROSE
 from orgs.models import AISystem, User
 from orgs.tenancy import Tenant
 
@@ -22,13 +23,9 @@ router = Router(tags=["AI systems"])
 _Status = Literal["planned", "in_use", "suspended", "retired"]
 _Name = Annotated[
     str,
-    StringConstraints(
-        min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
-    ),
+    StringConstraints(min_length=1, max_length=100, pattern=FILLED_LINE),
 ]
-_Purpose = Annotated[
-    str, StringConstraints(max_length=1000, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")
-]
+_Purpose = Annotated[str, StringConstraints(max_length=1000, pattern=PROSE)]
 _People = Annotated[list[UUID], Field(max_length=100)]
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from django import forms
 from django.contrib import admin
 from django.contrib.admin import RelatedOnlyFieldListFilter
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
@@ -63,7 +64,7 @@ class DomainForm(_ModelForm):
         if self.refusal is not None:
             # What is said of a field that nobody sees stands above the form.
             seen = {field.name for field in self.visible_fields()}
-            for field, messages in _by_field(self.refusal).items():
+            for field, messages in errors_by_field(self.refusal).items():
                 self.add_error(field if field in seen else None, messages)
 
 
@@ -352,7 +353,14 @@ def related_rows(model: type[models.Model], tenant: Tenant | None) -> models.Que
     return model._base_manager.none()
 
 
-def _by_field(error: ValidationError) -> dict[str, list[ValidationError]]:
+def plain_choice(field: forms.Field | None) -> None:
+    """Take the buttons from a relation's field by which Django would make and change rows."""
+    if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+        field.widget = field.widget.widget
+
+
+def errors_by_field(error: ValidationError) -> dict[str, list[ValidationError]]:
+    """What *error* says, by the fields that it names."""
     if hasattr(error, "error_dict"):
         return dict(error.error_dict)
     return {NON_FIELD_ERRORS: error.error_list}

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.exceptions import ValidationError
+
+from orgs.tenant_admin import errors_by_field
 
 if TYPE_CHECKING:
     _Mixin = forms.BaseForm
@@ -32,11 +34,6 @@ class ActForm(_Mixin):
         return True
 
     def _show(self, refusal: ValidationError) -> None:
-        by_field = (
-            refusal.error_dict
-            if hasattr(refusal, "error_dict")
-            else {NON_FIELD_ERRORS: refusal.error_list}
-        )
-        for field, errors in by_field.items():
+        for field, errors in errors_by_field(refusal).items():
             # What is said of a field that nobody sees stands above the form.
             self.add_error(field if field in self.fields else None, errors)

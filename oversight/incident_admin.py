@@ -7,7 +7,6 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
@@ -25,7 +24,7 @@ from llm.models import ProviderSettings
 from orgs.admin_lists import IdentifiedModelAdmin, badge, time_column
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
-from orgs.tenant_admin import required_tenant
+from orgs.tenant_admin import plain_choice, required_tenant
 from oversight.clocks import clock_of
 from oversight.incident_file import as_download
 from oversight.incident_forms import Acts, EnterForm
@@ -135,8 +134,7 @@ class IncidentAdmin(IdentifiedModelAdmin):
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         """A plain list of AI systems: none is made or changed from here."""
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
-            field.widget = field.widget.widget
+        plain_choice(field)
         return field
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:

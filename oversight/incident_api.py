@@ -12,6 +12,7 @@ from ninja import Query, Router, Status
 
 from llm.provider_settings import UnknownProviderSettings
 from orgs.api_auth import tenant_of_call
+from orgs.api_pages import page_of
 from orgs.models import AISystem
 from orgs.tenancy import Tenant
 from oversight.answers import answer_of, records_of
@@ -44,8 +45,6 @@ from oversight.models import Incident
 
 router = Router(tags=["incidents"])
 
-_PAGE = 50
-
 
 @router.post("", response={201: IncidentOut}, summary="Report an incident")
 def add_incident(request: HttpRequest, body: IncidentIn) -> Any:
@@ -75,12 +74,7 @@ def list_incidents(
         rows = rows.filter(status=query.status)
     if query.before is not None:
         rows = rows.filter(pk__lt=query.before)
-    found = list(rows.order_by("-pk")[: _PAGE + 1])
-    page = found[:_PAGE]
-    return {
-        "items": [IncidentOut.of(row) for row in page],
-        "next": page[-1].pk if len(found) > _PAGE else None,
-    }
+    return page_of(rows.order_by("-pk"), IncidentOut.of)
 
 
 @router.get("/{uuid:incident_id}", response=IncidentDetail, summary="Read an incident")

@@ -19,7 +19,7 @@ from orgs.tenant_admin import DomainForm
 from oversight import incidents
 from oversight.act_forms import ActForm
 from oversight.form_fields import CountryField, MomentField, RecordsField
-from oversight.incidents import FIELDS, MOST_CHARACTERS, MOVES, frozen_by
+from oversight.incidents import FIELDS, MOST_CHARACTERS, MOVES, REPORTABLE, frozen_by
 from oversight.models import Category, Incident
 
 Words = str | Promise
@@ -287,11 +287,10 @@ class Acts:
     def offers(self, name: str) -> bool:
         """Whether the step fits the incident's status."""
         row = self.incident
-        before = {_Status.OPEN, _Status.UNDER_REVIEW, _Status.INITIAL_REPORT_SENT}
         fitting = {
             "assess": not row.is_over,
             "inform": not row.is_over,
-            "report": row.status in before and row.category != Category.NONE,
+            "report": row.status in REPORTABLE and row.category != Category.NONE,
             "freeze": bool(self.frozen) or (not row.is_over and self.providers.exists()),
             "attach": row.status != _Status.CLOSED,
             "move": bool(MOVES[row.status]),

@@ -9,20 +9,20 @@ from uuid import UUID
 from ninja import Schema
 from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
 
+from orgs.api_texts import LINE, PROSE
 from orgs.tenancy import Tenant
 from oversight.clocks import clock_of
 from oversight.incidents import MOST_CHARACTERS, MOST_RECORDS, frozen_by, texts_of
 from oversight.models import Incident
 
-_PROSE = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 # Ten characters: nothing is entered or changed without a sentence.
 Sentence = Annotated[
     str,
     StringConstraints(
-        strip_whitespace=True, min_length=10, max_length=MOST_CHARACTERS, pattern=_PROSE
+        strip_whitespace=True, min_length=10, max_length=MOST_CHARACTERS, pattern=PROSE
     ),
 ]
-Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")]
+Line = Annotated[str, StringConstraints(pattern=LINE)]
 Category = Literal["", "health", "infrastructure", "rights", "property", "none"]
 Severity = Literal["low", "medium", "high", "critical"]
 CausalLink = Literal["", "excluded", "suspected", "reasonably_likely", "established"]

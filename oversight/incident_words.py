@@ -89,9 +89,7 @@ def history_of(tenant: Tenant, incident: Incident) -> list[Step]:
 
     Needs ``incident:manage``.
     """
-    events = list(
-        IncidentEvent.objects.for_tenant(tenant).filter(incident=incident).select_related("person")
-    )
+    events = list(incident.events.select_related("person"))
     texts = texts_of(tenant, events)
     said = _bodies(events)
     return [

@@ -56,6 +56,8 @@ MOVES: Mapping[str, tuple[str, ...]] = {
     _Status.CLOSED: (_Status.UNDER_REVIEW,),
     _Status.NOT_SERIOUS: (_Status.UNDER_REVIEW, _Status.CLOSED),
 }
+# Where a complete report can be noted; an initial one only where none was.
+REPORTABLE = frozenset({_Status.OPEN, _Status.UNDER_REVIEW, _Status.INITIAL_REPORT_SENT})
 # The moments of an incident that are known or not.
 MOMENTS = (
     *("aware_at", "occurred_at", "causal_link_at", "provider_informed_at"),
@@ -113,7 +115,6 @@ def assess(tenant: Tenant, incident: Incident, *, reason: str, **fields: Any) ->
             row.status = _Status.UNDER_REVIEW
         elif not changed:
             return row
-        _check(tenant, row)
         _step(tenant, row, Kind.INCIDENT_UPDATED, reason, changed=changed)
     return row
 
@@ -184,11 +185,8 @@ def report(
     This product sends nothing to an authority: people do. Needs ``incident:manage``.
     """
     with transaction.atomic():
-        row = _locked(tenant, incident)
-        reportable = {_Status.OPEN, _Status.UNDER_REVIEW}
-        if is_complete:
-            reportable.add(_Status.INITIAL_REPORT_SENT)
-        if row.status not in reportable:
+        row, initial = _locked(tenant, incident), _Status.INITIAL_REPORT_SENT
+        if row.status not in (REPORTABLE if is_complete else REPORTABLE - {initial}):
             raise ValidationError(
                 _("No such report is expected of an incident that is “%(now)s”.")
                 % {"now": row.get_status_display()}
@@ -200,7 +198,7 @@ def report(
         if is_complete:
             row.status, row.reported_at = _Status.REPORTED, sent_at
         else:
-            row.status, row.initial_report_at = _Status.INITIAL_REPORT_SENT, sent_at
+            row.status, row.initial_report_at = initial, sent_at
         _step(tenant, row, Kind.INCIDENT_REPORTED, statement, changed=["status"])
     return row
 
@@ -275,8 +273,8 @@ def _step(
     tenant: Tenant, row: Incident, kind: Kind, reason: str, *, changed: Sequence[str]
 ) -> None:
     """Store and record one step, inside the caller's transaction; the task follows."""
+    _check(tenant, row)
     text = _require_text(reason, "reason")
-    row.full_clean(exclude=["organisation", "reporter", "system"])
     row.save()
     _record(tenant, row, kind, {"reason": text}, changed=changed)
     task_list.follow(tenant, row)

@@ -11,6 +11,8 @@ from ninja import Query, Router, Schema, Status
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from orgs.api_auth import tenant_of_call
+from orgs.api_pages import page_of
+from orgs.api_texts import PROSE
 from orgs.tenancy import Tenant
 from oversight.answers import answer_of
 from oversight.models import Review
@@ -33,14 +35,12 @@ _Reason = Literal[
     "correct", "adequate", "facts", "incomplete", "tone", "personal_data", "harmful", "unlawful",
     "other",
 ]  # fmt: skip
-_PROSE = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
-_Concern = Annotated[str, StringConstraints(max_length=4000, pattern=_PROSE)]
-_Prose = Annotated[str, StringConstraints(max_length=MOST_CHARACTERS, pattern=_PROSE)]
+_Concern = Annotated[str, StringConstraints(max_length=4000, pattern=PROSE)]
+_Prose = Annotated[str, StringConstraints(max_length=MOST_CHARACTERS, pattern=PROSE)]
 _STATES: dict[str, tuple[str, ...]] = {
     "open": (Review.State.WAITING, Review.State.TAKEN),
     "decided": Review.DECIDED,
 }
-_PAGE = 50
 
 
 class ReviewIn(Schema):
@@ -202,7 +202,7 @@ def list_own(request: HttpRequest, query: Annotated[OwnQuery, Query()]) -> dict[
     rows = own_reviews(tenant_of_call(request), query.conversation_id)
     if query.before is not None:
         rows = rows.filter(pk__lt=query.before)
-    return _page(rows.select_related("requested_by").order_by("-pk"))
+    return page_of(rows.select_related("requested_by").order_by("-pk"), ReviewOut.of)
 
 
 @router.get("/queue", response=ReviewPage, summary="List the reviews to be done")
@@ -213,7 +213,7 @@ def list_queue(request: HttpRequest, query: Annotated[QueueQuery, Query()]) -> d
         rows = rows.filter(state__in=_STATES.get(query.state, (query.state,)))
     if query.after is not None:
         rows = rows.filter(pk__gt=query.after)
-    return _page(rows.order_by("pk"))
+    return page_of(rows.order_by("pk"), ReviewOut.of)
 
 
 @router.get("/{uuid:review_id}", response=ReviewDetail, summary="Read a review")
@@ -243,12 +243,3 @@ def decide_review(request: HttpRequest, review_id: UUID, body: DecisionIn) -> di
     tenant = tenant_of_call(request)
     row = decide(tenant, find_review(tenant, review_id), **body.model_dump())
     return ReviewDetail.seen_by(tenant, row)
-
-
-def _page(rows: Any) -> dict[str, Any]:
-    found = list(rows[: _PAGE + 1])
-    page = found[:_PAGE]
-    return {
-        "items": [ReviewOut.of(row) for row in page],
-        "next": page[-1].pk if len(found) > _PAGE else None,
-    }

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 
 from audit.kinds import Kind
 from audit.ledger import Draft, Link, Text, append
-from audit.reading import damaged, read_contents
+from audit.reading import ContentGone, damaged, read_content, read_contents
 from llm.models import Inference
 from orgs.identifiers import uuid7
 from orgs.roles import Permission
@@ -33,10 +33,12 @@ _KINDS = {
     Review.State.MODIFIED: Kind.OVERSIGHT_MODIFIED,
     Review.State.REJECTED: Kind.OVERSIGHT_REJECTED,
 }
+_GOOD = {Review.Reason.CORRECT, Review.Reason.ADEQUATE}
+_BAD = set(Review.Reason) - _GOOD
 _REASONS = {
-    Review.State.ACCEPTED: {Review.Reason.CORRECT, Review.Reason.ADEQUATE},
-    Review.State.MODIFIED: set(Review.Reason) - {Review.Reason.CORRECT, Review.Reason.ADEQUATE},
-    Review.State.REJECTED: set(Review.Reason) - {Review.Reason.CORRECT, Review.Reason.ADEQUATE},
+    Review.State.ACCEPTED: _GOOD,
+    Review.State.MODIFIED: _BAD,
+    Review.State.REJECTED: _BAD,
 }
 
 
@@ -73,12 +75,7 @@ def request_review(tenant: Tenant, inference_id: UUID, concern: str = "") -> Rev
         inference = _own_inference(tenant, inference_id)
         if inference.end_record_id is None:
             raise ValidationError(_("The answer is still being written."))
-        if (
-            read_contents(
-                tenant.organisation_id, places := [(inference.end_record_id, "response")]
-            )[places[0]]
-            is None
-        ):
+        if _answer_of(inference) is None:
             raise ValidationError(_("There is no answer to review."))
         if inference.reviews.exclude(state__in=Review.DECIDED).exists():
             raise ValidationError(_("A review of this answer is asked for already."))
@@ -248,6 +245,17 @@ def _has_asked(tenant: Tenant, review: Review) -> bool:
     return review.requested_by_id == tenant.user.pk and tenant.may(Permission.CHAT)
 
 
+def _answer_of(inference: Inference) -> str | None:
+    """The text of an answer; None where there is none to read."""
+    if inference.end_record_id is None:
+        return None
+    try:
+        data = read_content(inference.organisation_id, inference.end_record_id, "response")
+    except ContentGone:
+        return None
+    return data.decode(errors="replace")
+
+
 def _own_inference(tenant: Tenant, inference_id: UUID) -> Inference:
     rows = Inference.objects.for_tenant(tenant).select_for_update()
     found: Inference | None = rows.filter(pk=inference_id, user_id=tenant.user.pk).first()
@@ -290,9 +298,8 @@ def _require_reasons(
         raise ValidationError({"comment": _("Say in a sentence why it is rejected.")})
     if decision != Review.State.MODIFIED:
         return
-    place = (review.inference.end_record_id, "response")
-    answer = read_contents(review.organisation_id, [place])[place]  # type: ignore[list-item,index]
-    if not correction or (answer is not None and correction == as_kept(answer.decode())):
+    answer = _answer_of(review.inference)
+    if not correction or (answer is not None and correction == as_kept(answer)):
         raise ValidationError({"correction": _("Write what it should say instead.")})
 
 

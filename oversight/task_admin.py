@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin
-from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest, HttpResponse
@@ -22,7 +21,7 @@ from django.views.decorators.http import require_POST
 from orgs.admin_lists import badge, time_column
 from orgs.models import User
 from orgs.roles import Permission
-from orgs.tenant_admin import DomainForm, TenantModelAdmin, required_tenant
+from orgs.tenant_admin import DomainForm, TenantModelAdmin, plain_choice, required_tenant
 from oversight.incident_words import duration
 from oversight.models import Task
 from oversight.task_list import assign, complete, find_task, open_task, people_who_may
@@ -139,8 +138,8 @@ class TaskAdmin(TenantModelAdmin):
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field is not None and db_field.name == "due_at":
             field.required = True  # only an incident's own task can do without
-        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
-            field.widget = field.widget.widget
+        plain_choice(field)
+        if field is not None and db_field.name == "assignee":
             field.empty_label = _now("All compliance officers")  # type: ignore[attr-defined]
         return field
 

@@ -143,7 +143,8 @@ def find_task(tenant: Tenant, task_id: UUID) -> Task:
 
 
 def people_who_may(tenant: Tenant) -> list[User]:
-    """Whom a task can be given to: who may handle incidents."""
+    """Whom a task can be given to: who may handle incidents. Needs ``incident:manage`` oneself."""
+    tenant.require(Permission.INCIDENT_MANAGE)
     rows = Membership.objects.for_tenant(tenant).filter(role__in=_ROLES, user__is_active=True)
     return [row.user for row in rows.select_related("user").order_by("user__name")]
 

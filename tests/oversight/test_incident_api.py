@@ -11,11 +11,12 @@ from django.utils import timezone
 
 from audit.erasure import Ground, erase
 from llm import provider_settings
+from orgs import api_pages
 from orgs.keys import create_key
 from orgs.roles import Permission, Role
 from orgs.systems import choices
 from orgs.tenancy import tenant_of_key
-from oversight import incident_api, incident_schemas
+from oversight import incident_schemas
 from oversight.incidents import FIELDS, open_incident
 from oversight.models import Category, Incident, IncidentEvent
 from tests.cast import Cast
@@ -141,7 +142,7 @@ def test_from_the_first_word_to_the_last(web_server: str, cast: Cast) -> None:
 def test_the_list_is_read_by_status_and_page(
     web_server: str, cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(incident_api, "_PAGE", 2)
+    monkeypatch.setattr(api_pages, "AT_ONCE", 2)
     rows = [str(open_incident(cast.rita, description=WHAT).pk) for _ in range(3)]
     with signed_in(web_server, cast.olivia, timeout=30) as client:
         newest = client.get(PATH).json()

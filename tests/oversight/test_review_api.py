@@ -10,6 +10,7 @@ import pytest
 
 from llm.models import Conversation, Inference, Message
 from llm.titles import seal_title
+from orgs import api_pages
 from orgs.identifiers import uuid7
 from orgs.keys import create_key
 from orgs.roles import Permission
@@ -106,7 +107,7 @@ def test_one_asks_by_the_message_another_corrects_and_who_asked_reads_it(
 def test_the_queue_is_read_by_state_and_page(
     web_server: str, cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(review_api, "_PAGE", 2)
+    monkeypatch.setattr(api_pages, "AT_ONCE", 2)
     rows = [str(request_review(cast.max, answered(cast.max).pk).pk) for _ in range(3)]
     with signed_in(web_server, cast.rita, timeout=30) as rita:
         rita.post(f"{PATH}/{rows[2]}/take")
