@@ -185,8 +185,9 @@ def report(
     This product sends nothing to an authority: people do. Needs ``incident:manage``.
     """
     with transaction.atomic():
-        row, initial = _locked(tenant, incident), _Status.INITIAL_REPORT_SENT
-        if row.status not in (REPORTABLE if is_complete else REPORTABLE - {initial}):
+        row = _locked(tenant, incident)
+        is_first = row.status != _Status.INITIAL_REPORT_SENT
+        if row.status not in REPORTABLE or not (is_complete or is_first):
             raise ValidationError(
                 _("No such report is expected of an incident that is “%(now)s”.")
                 % {"now": row.get_status_display()}
@@ -198,7 +199,7 @@ def report(
         if is_complete:
             row.status, row.reported_at = _Status.REPORTED, sent_at
         else:
-            row.status, row.initial_report_at = initial, sent_at
+            row.status, row.initial_report_at = _Status.INITIAL_REPORT_SENT, sent_at
         _step(tenant, row, Kind.INCIDENT_REPORTED, statement, changed=["status"])
     return row
 
