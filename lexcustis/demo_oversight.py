@@ -22,6 +22,8 @@ from oversight.task_list import complete, open_task
 
 _OF_BEFORE, _OF_LATE = 9, 23
 _STILL_WAITING = 2
+# Between two steps of one sitting: records of the same moment have no order.
+_A_MOMENT = timedelta(minutes=4)
 _CONCERNS = (
     "",
     "Can this go to a customer as it is?",
@@ -109,6 +111,7 @@ def _incidents(officer: Tenant, reviewer: Tenant, member: Tenant, now: datetime)
     with clock_at(now - timedelta(days=63)):
         why = "The customer got a corrected letter the next day; nobody was harmed."
         slip = assess(reviewer, slip, reason=why, category="none")
+    with clock_at(now - timedelta(days=63) + _A_MOMENT):
         move(reviewer, slip, status="triaged_not_serious", reason=why)
     with clock_at(now - timedelta(days=41)):
         bias = open_incident(
@@ -129,6 +132,7 @@ def _incidents(officer: Tenant, reviewer: Tenant, member: Tenant, now: datetime)
     with clock_at(now - timedelta(days=33)):
         why = "All 14 replies were checked by hand: none turned a complaint down wrongly."
         bias = assess(officer, bias, reason=why, causal_link="excluded", persons_affected=14)
+    with clock_at(now - timedelta(days=33) + _A_MOMENT):
         why = "Letters that are not in German are summarised by people until the next model."
         move(officer, bias, status="resolved", reason=why)
     with clock_at(now - timedelta(days=5, hours=20)):

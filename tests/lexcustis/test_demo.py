@@ -174,6 +174,9 @@ def test_incidents_stand_where_such_things_stand(
     clock = clock_of(rows.get(status="under_review"))
     assert clock is not None
     assert (clock.state, clock.window.law) == ("running", "73(2)")
+    for incident in rows:
+        moments = [event.at for event in incident.events.all()]
+        assert len(set(moments)) == len(moments)  # which was last is what dossiers say
     tasks = Task.objects.for_organisation(organisation.pk)
     assert tasks.filter(done_at=None).count() == 2
     assert not any(task.is_late for task in tasks)
