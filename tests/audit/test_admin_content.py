@@ -17,11 +17,11 @@ from audit.erasure import Ground, erase_as
 from audit.kinds import Kind
 from audit.ledger import Draft, Link, Text, commit_blocking
 from audit.models import Content, RecordIndex
-from audit.sealing import seal_once
 from orgs.changes import SYSTEM
 from tests.admin_pages import request_draft, signed_in
 from tests.audit.test_verifier import run
 from tests.cast import Cast
+from tests.sealing import seal
 
 SECRET = "the secret of the prompt"
 REASON = "Max reported an odd answer, ticket 4711"
@@ -164,7 +164,7 @@ def test_erasing_names_the_ground_and_the_page_says_so_afterwards(
     assert "no text that could be erased" in olivia.get(place).content.decode()
     paper = reverse("admin:audit_certificate", args=[erasure.pk])
     assert olivia.get(paper).status_code == 404  # not sealed yet
-    seal_once()
+    seal()
     assert str(record_id) in json.loads(olivia.get(paper).content)["record"]
     assert olivia.get(reverse("admin:audit_certificate", args=[record_id])).status_code == 404
 
@@ -239,7 +239,7 @@ def test_what_is_downloaded_convinces_the_verifier(
     place = reverse("admin:audit_proof", args=[record_id])
     assert audrey.get(place).status_code == 404
     assert place not in page(audrey, record_id)
-    seal_once()
+    seal()
     assert place in page(audrey, record_id)
     record, proof = tmp_path / "record.json", tmp_path / "record.tlog-proof"
     record.write_bytes(audrey.get(reverse("admin:audit_download", args=[record_id])).content)

@@ -15,9 +15,9 @@ from audit.ledger import commit_blocking
 from audit.models import Verification
 from audit.reading import record_bytes
 from audit.running_verification import running_verification
-from audit.sealing import seal_once
 from tests.admin_pages import furnish, request_draft, signed_in
 from tests.cast import Cast
+from tests.sealing import seal
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_a_record_is_shown_as_it_was_written_without_its_text(cast: Cast, audrey
     record = commit_blocking(request_draft(cast.max, "the secret of the prompt"))
     place = reverse("admin:audit_recordindex_change", args=[record.record_id])
     assert "waits for the sealer" in audrey.get(place).content.decode()
-    seal_once()
+    seal()
     page = audrey.get(place)
     text = page.content.decode()
     data = record_bytes(cast.organisation.pk, record.record_id)
@@ -55,7 +55,7 @@ def test_a_record_is_shown_as_it_was_written_without_its_text(cast: Cast, audrey
 
 def test_the_log_page_names_what_an_auditor_needs(cast: Cast, audrey: Client) -> None:
     furnish(cast)
-    seal_once()
+    seal()
     text = audrey.get(reverse("admin:audit_log")).content.decode()
     assert verification_key() in text
     assert "not anchored externally" in text
@@ -64,7 +64,7 @@ def test_the_log_page_names_what_an_auditor_needs(cast: Cast, audrey: Client) ->
 
 def test_a_whole_log_verifies_and_says_what_it_did_not_check(cast: Cast, audrey: Client) -> None:
     furnish(cast)
-    seal_once()
+    seal()
     text = verified(cast, audrey)
     assert "Valid: all" in text
     assert "What this does not check" in text
@@ -75,7 +75,7 @@ def test_a_changed_record_is_named_with_its_place_and_the_reason(
     cast: Cast, audrey: Client
 ) -> None:
     record = commit_blocking(request_draft(cast.max))
-    seal_once()
+    seal()
     with connection.cursor() as cursor:  # what somebody with the keys to the database could do
         cursor.execute("ALTER TABLE audit_record DISABLE TRIGGER append_only")
         try:

@@ -10,17 +10,17 @@ from django.urls import reverse
 
 from audit.ledger import commit_blocking
 from audit.reading import record_bytes
-from audit.sealing import seal_once
 from audit.tampering_demo import demonstrate_tampering
 from audit.verification import verify_log
 from orgs.tenancy import PermissionRefused
 from tests.admin_pages import request_draft, signed_in
 from tests.cast import Cast
+from tests.sealing import seal
 
 
 def test_the_exact_record_turns_red_and_the_log_stays_as_it_is(cast: Cast) -> None:
     receipts = [commit_blocking(request_draft(cast.max)) for _ in range(8)]
-    seal_once()
+    seal()
     victim = receipts[4].record_id
     data = record_bytes(cast.organisation.pk, victim)
     shown = demonstrate_tampering(cast.audrey, victim)
@@ -38,7 +38,7 @@ def test_the_button_stands_on_the_log_page_and_shows_both_verdicts(cast: Cast) -
     audrey = signed_in(cast.audrey.user)
     place = reverse("admin:audit_tamper")
     commit_blocking(request_draft(cast.max))
-    seal_once()
+    seal()
     assert place in audrey.get(reverse("admin:audit_log")).content.decode()
     text = audrey.post(place).content.decode()
     assert "Before: valid" in text
@@ -51,7 +51,7 @@ def test_it_is_refused_outside_the_demo_and_to_those_who_may_not_read_the_log(
     cast: Cast, settings: Any
 ) -> None:
     record_id = commit_blocking(request_draft(cast.max)).record_id
-    seal_once()
+    seal()
     with pytest.raises(PermissionRefused):
         demonstrate_tampering(cast.max, record_id)
     with pytest.raises(LookupError):

@@ -33,9 +33,9 @@ from audit.head_mail import mail_head, mail_heads_due
 from audit.kinds import Kind
 from audit.ledger import Draft, commit_blocking
 from audit.logs import current_log
-from audit.sealing import seal_once
 from tests.audit.outsiders import OpensslAuthority, SmallWitness, http_server
 from tests.cast import Cast
+from tests.sealing import seal
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +46,7 @@ def openssl(tmp_path_factory: pytest.TempPathFactory) -> OpensslAuthority:
 @pytest.fixture
 def outsiders(cast: Cast, openssl: OpensslAuthority, settings: Any) -> Iterator[SmallWitness]:
     """An authority and a witness, configured for the instance; the log has a checkpoint."""
-    seal_once()
+    seal()
     small = SmallWitness(verification_key())
     with http_server(openssl.answer) as tsa, http_server(small.answer) as witness:
         settings.ANCHOR_AUTHORITIES = [{"url": tsa, "ca_file": openssl.ca_file}]
@@ -59,7 +59,7 @@ def grow(cast: Cast, records: int = 3) -> None:
         commit_blocking(
             Draft(cast.organisation.pk, Kind.INFERENCE_REQUESTED, cast.max.actor, {"a": "b"})
         )
-    seal_once()
+    seal()
 
 
 def anchors_of(cast: Cast) -> list[Anchor]:
@@ -68,7 +68,7 @@ def anchors_of(cast: Cast) -> list[Anchor]:
 
 def test_without_outsiders_nothing_is_claimed(cast: Cast, settings: Any) -> None:
     settings.ANCHOR_AUTHORITIES = settings.ANCHOR_WITNESSES = []
-    seal_once()
+    seal()
     assert anchor_now(cast.organisation.pk) == []
     assert anchoring_state(cast.organisation.pk) == NOT_ANCHORED == "not anchored externally"
 
@@ -296,7 +296,7 @@ def test_the_head_is_mailed_once_a_month_to_officers_and_auditors(
     cast: Cast, settings: Any
 ) -> None:
     settings.HEAD_MAIL = True
-    seal_once()
+    seal()
     mail.outbox.clear()
     mail_heads_due()
     addresses = {cast.olivia.user.email, cast.audrey.user.email}
@@ -315,7 +315,7 @@ def test_the_head_is_mailed_once_a_month_to_officers_and_auditors(
 
 
 def test_a_mail_that_failed_is_sent_later(cast: Cast, settings: Any) -> None:
-    seal_once()
+    seal()
     month = timezone.now().date().replace(day=1)
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9

@@ -15,10 +15,10 @@ from orgs.keys import create_key
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
 from tests.audit.test_keeping import an_old_draft
-from tests.audit.test_sealing import seal
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast
 from tests.live import signed_in, with_key
+from tests.sealing import seal
 
 PATH = "/api/v1/content"
 

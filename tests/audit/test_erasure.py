@@ -27,9 +27,9 @@ from audit.tree import StoredTree
 from audit.verification import verify_log
 from orgs.roles import Permission
 from orgs.tenancy import PermissionRefused
-from tests.audit.test_sealing import seal
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast
+from tests.sealing import seal
 
 
 def slot(receipt: Receipt) -> tuple[object, str]:

@@ -42,9 +42,9 @@ from orgs.roles import Role
 from orgs.tenancy import PermissionRefused, Tenant, tenant_of
 from tests.admin_pages import signed_in
 from tests.audit.test_keeping import an_old_draft
-from tests.audit.test_sealing import seal
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast
+from tests.sealing import seal
 
 
 def place(receipt: Receipt) -> list[tuple[Any, str]]:

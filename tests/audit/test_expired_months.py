@@ -24,9 +24,9 @@ from audit.retention import Pruning, prune, set_retention
 from audit.tree import StoredTree
 from audit.verification import verify_log
 from orgs.changes import SYSTEM
-from tests.audit.test_sealing import seal
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast
+from tests.sealing import seal
 
 # Long ago, where no other test writes: each test has a month of its own.
 _FIRST_YEAR = 1990

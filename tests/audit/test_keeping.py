@@ -34,10 +34,10 @@ from audit.retention import prune, set_retention
 from audit.tasks import keep_ledger
 from audit.verification import verify_log
 from orgs.tenancy import PermissionRefused
-from tests.audit.test_sealing import seal
 from tests.audit.test_verification import tamper
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast
+from tests.sealing import seal
 
 REASON = "An affected person complains about this answer."
 

@@ -17,11 +17,10 @@ from audit.ledger import Receipt, commit_blocking, wait_until_sealed
 from audit.logs import current_log
 from audit.reading import record_bytes
 from audit.recovery import NothingLost, recover
-from audit.sealing import seal_once
 from audit.verification import verify_log
-from tests.audit.test_sealing import seal
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast
+from tests.sealing import seal
 
 
 def test_a_new_epoch_names_the_last_signed_head_and_goes_on(cast: Cast) -> None:
@@ -43,10 +42,10 @@ def test_a_new_epoch_names_the_last_signed_head_and_goes_on(cast: Cast) -> None:
     assert body["lexcustis.recovered.signed_root"] == lost
     later = commit_blocking(a_draft(cast))
     assert later.origin == log.origin
-    seal_once()
+    seal()
     assert wait_until_sealed(later)
     erase(cast.olivia, [(old.record_id, "prompt")], Ground.REQUEST)
-    seal_once()
+    seal()
     report = verify_log(cast.organisation.pk)
     assert report.valid, report.problems
     assert any("epochs before" in gap for gap in report.not_checked)

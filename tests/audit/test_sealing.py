@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,25 +22,9 @@ from audit.proofs import verify_consistency, verify_inclusion
 from audit.sealing import seal_once
 from audit.signer import LocalSigner, Refusal, Request, signer
 from audit.tree import StoredTree
-from audit.verification import verify_log
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast
-
-
-def seal() -> None:
-    """Until nothing waits: other tests may leave transactions open for a moment."""
-    for _ in range(50):
-        report = seal_once()
-        assert [problem for problem in report.problems if not _is_damaged(problem)] == []
-        if not report.sealed and not report.more:
-            return
-        time.sleep(0.01)
-
-
-def _is_damaged(problem: str) -> bool:
-    """Whether the problem is with a log that another test has damaged on purpose."""
-    log = Log.unscoped.filter(origin=problem.partition(": ")[0]).first()
-    return log is not None and not verify_log(log.organisation_id).valid
+from tests.sealing import seal, wait_for_running_transactions
 
 
 def sealed_ids(log: Log) -> list[object]:
@@ -119,7 +102,7 @@ def test_a_late_commit_is_sealed_after_all(cast: Cast, database_url: str) -> Non
     with another_session(database_url) as session:
         session.execute("SELECT pg_current_xact_id()")  # a transaction that began earlier
         receipt = commit_blocking(a_draft(cast))
-        seal()
+        seal_once()
         assert position_of(current_log(cast.organisation.pk).number, receipt.record_id) is None
         session.commit()
     seal()
@@ -171,10 +154,9 @@ def test_after_a_restore_into_another_cluster_all_is_sealed_once(cast: Cast) -> 
     later = [commit_blocking(a_draft(cast)) for _ in range(5)]
     log = current_log(cast.organisation.pk)
     committed = Record.objects.filter(log_number=log.number).count()
-    deadline = time.monotonic() + 30  # a transaction of another database may be in the way
-    while log.size < committed and time.monotonic() < deadline:
-        seal()
-        log.refresh_from_db()
+    seal()
+    log.refresh_from_db()
+    assert log.size == committed
     ids = sealed_ids(log)
     assert len(set(ids)) == len(ids) == log.size == log.signed_size
     assert {receipt.record_id for receipt in waiting + later} <= set(ids)
@@ -223,6 +205,7 @@ def test_a_database_that_was_rolled_back_is_named(cast: Cast) -> None:
     with journal.open("ab") as file:
         file.write(f"{log.size + 5} {'A' * 43}= {log.origin}\n".encode())
     commit_blocking(a_draft(cast))
+    wait_for_running_transactions()
     report = seal_once()
     assert any("rolled back" in problem for problem in report.problems)
     assert "rolled back" in current_log(cast.organisation.pk).trouble

@@ -19,9 +19,10 @@ from audit.notes import verify
 from audit.sealing import HeadMoved, SealReport, seal_once
 from audit.signer import SignerUnavailable
 from audit.verification import verify_log
-from tests.audit.test_sealing import seal, sealed_ids
+from tests.audit.test_sealing import sealed_ids
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast, make_cast
+from tests.sealing import seal, wait_for_running_transactions
 
 
 def signed_size(log: Log) -> int:
@@ -47,6 +48,7 @@ def test_a_round_of_many_logs_sends_as_many_statements_as_of_one(
         for one in casts:
             for _ in range(3):
                 commit_blocking(a_draft(one))
+        wait_for_running_transactions()
         sent.clear()
         report = seal_once()
         assert report.sealed >= 3 * len(casts)
@@ -76,6 +78,7 @@ def test_heads_that_the_signer_missed_are_proven_from_the_stored_tree(
     before = signed_size(log)
     for _ in range(3):
         commit_blocking(a_draft(cast))
+        wait_for_running_transactions()
         with monkeypatch.context() as away:
             away.setattr("audit.checkpoints.signer", nobody)
             with pytest.raises(SignerUnavailable):
@@ -101,6 +104,7 @@ def test_a_wrong_proof_of_growth_is_refused_by_the_signer(
     seal()
     commit_blocking(a_draft(cast))
     log = current_log(cast.organisation.pk)
+    wait_for_running_transactions()
     with monkeypatch.context() as unsigned:
         unsigned.setattr("audit.sealing.sign_heads", lambda *_grown, **_shard: (0, []))
         seal_once()
@@ -142,6 +146,7 @@ def test_a_head_that_moved_meanwhile_stops_the_round(
     log = current_log(cast.organisation.pk)
     commit_blocking(a_draft(cast))
     stale = sealing._Head(log.number, log.origin, 0, Frontier())
+    wait_for_running_transactions()
     with monkeypatch.context() as old:
         old.setattr("audit.sealing._heads", lambda _numbers: {log.number: stale})
         with pytest.raises(HeadMoved):

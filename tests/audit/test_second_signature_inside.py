@@ -17,10 +17,10 @@ from audit.models import Checkpoint
 from audit.notes import Head, InvalidNote
 from audit.signer import LocalSigner, Request
 from audit.verification import Report, verify_log
-from tests.audit.test_sealing import seal
 from tests.audit.test_verification import tamper
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast, make_cast
+from tests.sealing import seal
 
 
 @pytest.fixture

@@ -25,9 +25,9 @@ from audit.signer import LocalSigner, Refusal, Request, SignerUnavailable
 from audit.verification import verify_log
 from audit.verifier import Key, split_note
 from orgs.tenancy import Tenant
-from tests.audit.test_sealing import seal
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast
+from tests.sealing import seal
 
 
 @pytest.fixture

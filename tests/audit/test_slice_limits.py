@@ -10,9 +10,9 @@ from django.utils import timezone
 from audit.ledger import commit_blocking
 from audit.slices import Limit, export_period
 from audit.state import ledger_state
-from tests.audit.test_sealing import seal
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast
+from tests.sealing import seal
 
 
 def written(folder: Path) -> dict[str, bytes]:

@@ -18,10 +18,10 @@ from audit.standing import Standing, standing_of
 from orgs.keys import create_key
 from orgs.roles import Permission
 from tests.admin_pages import request_draft, signed_in
-from tests.audit.test_sealing import seal
 from tests.audit.test_verification import position, replace_with_its_hash, tamper
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast
+from tests.sealing import seal
 
 CHANGED = "Its bytes are not those that were sealed"
 REMOVED = "It is not there any more"

@@ -10,9 +10,9 @@ from django.conf import settings
 from audit import state
 from audit.ledger import commit_blocking
 from audit.logs import current_log
-from tests.audit.test_sealing import seal
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast
+from tests.sealing import seal
 
 
 def test_trouble_of_another_log_is_the_operators_alone(

@@ -9,17 +9,17 @@ from django.core.management import CommandError, call_command
 
 from audit.ledger import commit_blocking
 from audit.reading import record_bytes
-from audit.sealing import seal_once
 from audit.tampering import NotSealed, tamper_with_copy
 from audit.verification import verify_log
 from orgs.tenancy import PermissionRefused
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast
+from tests.sealing import seal
 
 
 def test_the_changed_record_is_named_and_the_log_stays_as_it_was(cast: Cast) -> None:
     receipts = [commit_blocking(a_draft(cast, str(number))) for number in range(5)]
-    seal_once()
+    seal()
     wanted = receipts[2].record_id
     before = record_bytes(cast.organisation.pk, wanted)
     shown = tamper_with_copy(cast.audrey, wanted)
@@ -35,7 +35,7 @@ def test_the_changed_record_is_named_and_the_log_stays_as_it_was(cast: Cast) -> 
 
 def test_only_who_may_read_the_log_may_try_it(cast: Cast) -> None:
     receipt = commit_blocking(a_draft(cast))
-    seal_once()
+    seal()
     with pytest.raises(PermissionRefused):
         tamper_with_copy(cast.max, receipt.record_id)
     with pytest.raises(LookupError):
@@ -43,7 +43,7 @@ def test_only_who_may_read_the_log_may_try_it(cast: Cast) -> None:
 
 
 def test_a_record_that_is_not_sealed_has_nothing_to_show(cast: Cast) -> None:
-    seal_once()
+    seal()
     receipt = commit_blocking(a_draft(cast))
     with pytest.raises(NotSealed):
         tamper_with_copy(cast.audrey, receipt.record_id)
@@ -51,7 +51,7 @@ def test_a_record_that_is_not_sealed_has_nothing_to_show(cast: Cast) -> None:
 
 def test_the_command_shows_both_verdicts(cast: Cast) -> None:
     commit_blocking(a_draft(cast))
-    seal_once()
+    seal()
     said = StringIO()
     call_command("tamper", cast.organisation.slug, stdout=said)
     assert "VALID" in said.getvalue()

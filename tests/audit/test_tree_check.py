@@ -24,10 +24,10 @@ from audit.positions import position_of
 from audit.record_stream import pieces
 from audit.slices import kinds_of, records_between, times_of
 from audit.tree_check import TreeCheck
-from tests.audit.test_sealing import seal
 from tests.audit.test_verification import tamper
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast
+from tests.sealing import seal
 
 _TRICKY = st.text(alphabet='",:{}[]\\kindat-Z \n\u00e9', max_size=40)
 

@@ -25,9 +25,9 @@ from audit.state import ledger_state, sealer_state
 from audit.verification import Report, verify_log
 from orgs.keys import create_key
 from orgs.roles import Permission
-from tests.audit.test_sealing import seal
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast
+from tests.sealing import seal
 
 
 @pytest.fixture

@@ -30,9 +30,9 @@ from audit.slices import VERIFIER, export_period
 from audit.statements import sign_manifest
 from audit.tree import consistency_ranges
 from tests.audit.bundles import MUTATIONS, ORIGIN, a_record, encoded, make_forge
-from tests.audit.test_sealing import seal
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast
+from tests.sealing import seal
 
 
 def run(*arguments: object) -> tuple[int, dict[str, Any]]:

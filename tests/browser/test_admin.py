@@ -9,11 +9,11 @@ from django.core.cache import cache
 from playwright.sync_api import expect
 
 from audit.running_verification import Progress
-from audit.sealing import seal_once
 from orgs.models import ApiKey
 from tests.admin_pages import Things, furnish
 from tests.browser.conftest import Visit, in_thread
 from tests.cast import Cast
+from tests.sealing import seal
 
 pytestmark = pytest.mark.browser
 Visits = Callable[..., Visit]
@@ -24,7 +24,7 @@ OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clie
 def things(cast: Cast, browser: object) -> Things:
     def make() -> Things:
         made = furnish(cast)
-        seal_once()
+        seal()
         return made
 
     return in_thread(make)

@@ -13,7 +13,6 @@ from audit.content_models import Disclosure
 from audit.erasure import Ground, erase, place_hold
 from audit.erasure_requests import demand_two_people, request_erasure
 from audit.ledger import commit_blocking
-from audit.sealing import seal_once
 from orgs.members import add_member
 from orgs.models import User
 from orgs.roles import Role
@@ -21,6 +20,7 @@ from orgs.tenancy import tenant_of
 from tests.admin_pages import request_draft
 from tests.browser.conftest import Visit, in_thread
 from tests.cast import Cast
+from tests.sealing import seal
 
 pytestmark = pytest.mark.browser
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -41,7 +41,7 @@ def pages(cast: Cast, browser: object) -> dict[str, str]:
         user = User.objects.create_user(f"otto-{cast.organisation.slug}@example.org", name="Otto")
         otto = tenant_of(add_member(cast.organisation, user, Role.COMPLIANCE_OFFICER))
         asked = request_erasure(otto, [(own, "prompt")], Ground.REQUEST)
-        seal_once()
+        seal()
         return {
             "log": "recordindex/log/",
             "released": f"recordindex/{free}/change/",

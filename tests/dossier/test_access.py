@@ -14,7 +14,6 @@ from django.test import AsyncClient, Client
 from django.utils import timezone
 
 from audit.models import RecordIndex
-from audit.sealing import seal_once
 from dossier.declarations import VALID_FOR, declarations_at, declare
 from dossier.models import Declaration, Dossier, Kind
 from dossier.production import render
@@ -23,6 +22,7 @@ from orgs.tenancy import PermissionRefused, Tenant
 from tests.cast import Cast
 from tests.dossier.scene import call
 from tests.dossier.test_production import QuickPaper
+from tests.sealing import seal
 
 URL = "/api/v1/dossiers"
 OCTOBER = {"kind": "art53", "period_start": "2026-10-01", "period_end": "2026-10-31"}
@@ -39,7 +39,7 @@ def published(cast: Cast) -> Dossier:
     made = request_dossier(
         cast.olivia, kind=Kind.ART53, first=date(2026, 10, 1), last=date(2026, 10, 31)
     )
-    seal_once()
+    seal()
     assert render(made.pk, QuickPaper())
     made.refresh_from_db()
     return made

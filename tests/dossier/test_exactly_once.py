@@ -22,13 +22,13 @@ from django.utils import timezone
 from audit.canonical import decode
 from audit.models import RecordIndex
 from audit.reading import record_bytes
-from audit.sealing import seal_once
 from dossier import production
 from dossier.models import Dossier, Kind
 from dossier.scheduling import request_dossier, tick
 from tests.cast import Cast
 from tests.dossier.scene import call
 from tests.dossier.test_production import Killed, QuickPaper
+from tests.sealing import seal
 
 HOW_MANY = int(os.environ.get("LEXCUSTIS_SIMULATED_DOSSIERS", "12"))
 WORKERS = 3
@@ -104,7 +104,7 @@ def test_each_dossier_is_published_once_whatever_happens(cast: Cast, monkeypatch
         ).pk
         for number in range(HOW_MANY)
     ]
-    seal_once()
+    seal()
     trouble = Trouble(seed=53)
     monkeypatch.setattr(production, "_reporter", troubled(trouble, production._reporter))
     monkeypatch.setattr(production, "MOST_ATTEMPTS", 1000)

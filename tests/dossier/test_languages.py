@@ -17,7 +17,6 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 
-from audit.sealing import seal_once
 from audit.tree_check import REMOVED_OR_CUT
 from audit.verification import CHANGED, REMOVED
 from dossier import bundle, messages
@@ -41,6 +40,7 @@ from dossier.schedules import create_schedule
 from dossier.scheduling import Languages, request_dossier
 from tests.cast import Cast
 from tests.dossier.scene import call
+from tests.sealing import seal
 
 BASE = Path(settings.BASE_DIR)
 FIRST, LAST = date(2026, 10, 1), date(2026, 10, 31)
@@ -293,7 +293,7 @@ def test_paper_in_four_languages_holds_one_and_the_same_data(cast: Cast, tmp_pat
         cast.olivia, kind=Kind.FULL, first=FIRST, last=LAST,
         languages=Languages("de", ["en", "fr", "it"]),
     )  # fmt: skip
-    seal_once()
+    seal()
     claim = claim_dossier(made.pk)
     assert claim is not None
     claim.dossier.checkpoint_size = choose_checkpoint(cast.organisation.pk)

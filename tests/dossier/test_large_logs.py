@@ -19,7 +19,6 @@ from audit.checkpoints import verification_key
 from audit.logs import current_log
 from audit.models import Record
 from audit.positions import position_of
-from audit.sealing import seal_once
 from audit.verification import verify_and_keep
 from dossier import bundle, integrity, packing
 from dossier.evidence import _provider_and_place
@@ -32,6 +31,7 @@ from tests.cast import Cast
 from tests.dossier.scene import call
 from tests.dossier.test_manifests import FIRST, LAST, NOON
 from tests.dossier.test_production import QuickPaper
+from tests.sealing import seal
 
 
 @pytest.fixture(autouse=True)
@@ -42,8 +42,7 @@ def long_log(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def built(cast: Cast, folder: Path, kind: Kind = Kind.ART10) -> Path:
     made = request_dossier(cast.olivia, kind=kind, first=FIRST, last=LAST)
-    while seal_once().more:
-        pass
+    seal()
     claim = claim_dossier(made.pk)
     assert claim is not None
     claim.dossier.checkpoint_size = choose_checkpoint(cast.organisation.pk)
@@ -80,8 +79,7 @@ def test_the_last_complete_verification_is_named_with_what_came_of_it(
     cast: Cast, tmp_path: Path
 ) -> None:
     call(cast.max, NOON)
-    while seal_once().more:
-        pass
+    seal()
     kept = verify_and_keep(cast.olivia)
     last = attestation(built(cast, tmp_path / "valid"))["not_checked"][-1]
     assert f"first {kept.size} records" in last
@@ -94,8 +92,7 @@ def test_the_last_complete_verification_is_named_with_what_came_of_it(
 
 def test_a_changed_record_is_found_while_it_is_copied(cast: Cast, tmp_path: Path) -> None:
     request_id = call(cast.max, NOON)
-    while seal_once().more:
-        pass
+    seal()
     data = bytes(Record.objects.get(pk=request_id).bytes)
     tamper(
         (
@@ -122,8 +119,7 @@ def test_bytes_that_are_no_record_keep_no_dossier_from_being_made(
     cast: Cast, tmp_path: Path, change: tuple[bytes, bytes]
 ) -> None:
     request_id = call(cast.max, NOON)
-    while seal_once().more:
-        pass
+    seal()
     log = current_log(cast.organisation.pk)
     rows = Record.objects.filter(log_number=log.number)
     victim = next(row for row in rows if change[0] in bytes(row.bytes) and row.pk >= request_id)
@@ -145,8 +141,7 @@ def test_a_removed_record_is_a_hole_that_the_bundle_tells(
     monkeypatch.setattr(integrity, "MOST_VERIFIED_COMPLETELY", most)
     request_id = call(cast.max, NOON)
     call(cast.max, NOON)
-    while seal_once().more:
-        pass
+    seal()
     log = current_log(cast.organisation.pk)
     place = position_of(log.number, request_id)
     assert place is not None

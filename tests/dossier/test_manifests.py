@@ -16,7 +16,6 @@ from django.utils import timezone
 from jsonschema import Draft202012Validator
 
 from audit.checkpoints import verification_key
-from audit.sealing import seal_once
 from dossier import bundle
 from dossier.declarations import declare
 from dossier.formats import SCHEMAS, FormatBroken, check
@@ -27,6 +26,7 @@ from dossier.scheduling import request_dossier
 from tests.cast import Cast
 from tests.dossier.scene import call, settings_row
 from tests.dossier.test_production import QuickPaper
+from tests.sealing import seal
 
 FIRST, LAST = date(2026, 10, 1), date(2026, 10, 31)
 NOON = datetime(2026, 10, 10, 12, tzinfo=UTC)
@@ -35,7 +35,7 @@ NOON = datetime(2026, 10, 10, 12, tzinfo=UTC)
 def members(cast: Cast, kind: Kind, folder: Path) -> dict[str, Any]:
     """Make the bundle of October and read it: JSON files parsed, others as bytes."""
     made = request_dossier(cast.olivia, kind=kind, first=FIRST, last=LAST)
-    seal_once()
+    seal()
     claim = claim_dossier(made.pk)
     assert claim is not None
     claim.dossier.checkpoint_size = choose_checkpoint(cast.organisation.pk)
@@ -346,7 +346,7 @@ def test_what_breaks_its_schema_is_not_written() -> None:
 def test_the_zip_is_the_same_bytes_each_time(cast: Cast, tmp_path: Path) -> None:
     call(cast.max, NOON)
     made = request_dossier(cast.olivia, kind=Kind.FULL, first=FIRST, last=LAST)
-    seal_once()
+    seal()
     claim = claim_dossier(made.pk)
     assert claim is not None
     claim.dossier.checkpoint_size = choose_checkpoint(cast.organisation.pk)

@@ -14,7 +14,6 @@ import pytest
 from django.utils import timezone
 
 from audit.models import Record
-from audit.sealing import seal_once
 from dossier import bundle, charts, messages, sections, summary
 from dossier.formats import check
 from dossier.integrity import choose_checkpoint
@@ -39,6 +38,7 @@ from tests.dossier.test_manifests import FIRST, LAST, NOON, members
 from tests.dossier.test_pdf import member
 from tests.dossier.test_production import QuickPaper
 from tests.oversight.scene import answered
+from tests.sealing import seal
 
 DAY = timedelta(days=1)
 
@@ -118,8 +118,7 @@ def test_a_decision_whose_record_is_gone_is_counted_and_its_absence_said(
     gone = reviewed(cast.max, cast.rita, NOON, seconds=2)
     changed = reviewed(cast.max, cast.rita, NOON, seconds=2)
     reviewed(cast.max, cast.rita, NOON, seconds=50)
-    while seal_once().more:
-        pass
+    seal()
     data = bytes(Record.objects.get(pk=changed).bytes)
     tamper(
         ("DELETE FROM audit_record WHERE id = %s", [gone]),
@@ -263,8 +262,7 @@ def test_incidents_whose_records_are_gone_keep_no_dossier_from_being_made(
     lost = incident(cast.rita, NOON, category="health")
     row = incident(cast.rita, NOON + DAY, category="rights")
     gone = stepped(cast.rita, row, NOON + 2 * DAY, severity="critical")
-    while seal_once().more:
-        pass
+    seal()
     for victim in (lost.pk, gone):
         tamper(("DELETE FROM audit_record WHERE id = %s", [victim]))
     found = fields(cast, tmp_path, "incidents.json")
@@ -294,7 +292,7 @@ def test_no_sentence_of_these_sections_stays_english(
     asked = request_dossier(
         cast.olivia, kind=Kind.FULL, first=FIRST, last=LAST, languages=Languages(language.value)
     )
-    seal_once()
+    seal()
     claim = claim_dossier(asked.pk)
     assert claim is not None
     claim.dossier.checkpoint_size = choose_checkpoint(cast.organisation.pk)

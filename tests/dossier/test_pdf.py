@@ -14,7 +14,6 @@ from pathlib import Path
 import pikepdf
 import pytest
 
-from audit.sealing import seal_once
 from dossier import bundle
 from dossier.declarations import declare
 from dossier.integrity import choose_checkpoint
@@ -26,6 +25,7 @@ from dossier.scheduling import request_dossier
 from tests.cast import Cast
 from tests.dossier.oversight_scene import incident, reviewed, stepped
 from tests.dossier.scene import call, settings_row
+from tests.sealing import seal
 
 FIRST, LAST = date(2026, 10, 1), date(2026, 10, 31)
 
@@ -44,7 +44,7 @@ def busy_month(cast: Cast, kind: Kind) -> Claim:
     stepped(cast.rita, told, sent, "reported", status="reported_to_authority", reported_at=sent)
     declare(cast.olivia, key="role.role", value="deployer")
     made = request_dossier(cast.olivia, kind=kind, first=FIRST, last=LAST)
-    seal_once()
+    seal()
     claim = claim_dossier(made.pk)
     assert claim is not None
     claim.dossier.checkpoint_size = choose_checkpoint(cast.organisation.pk)
@@ -167,7 +167,7 @@ def test_a_hostile_name_stays_text(cast: Cast, tmp_path: Path) -> None:
     cast.organisation.save()
     call(cast.max, datetime(2026, 10, 5, tzinfo=UTC), model="<script>alert(1)</script>")
     made = request_dossier(cast.olivia, kind=Kind.ART53, first=FIRST, last=LAST)
-    seal_once()
+    seal()
     claim = claim_dossier(made.pk)
     assert claim is not None
     claim.dossier.checkpoint_size = choose_checkpoint(cast.organisation.pk)

@@ -14,7 +14,6 @@ from django.utils import timezone
 
 from audit.logs import current_log
 from audit.models import RecordIndex
-from audit.sealing import seal_once
 from dossier import bundle as bundles
 from dossier import production
 from dossier.models import Dossier, Kind
@@ -24,6 +23,7 @@ from dossier.scheduling import cancel, request_dossier
 from tests.audit.test_verification import tamper
 from tests.cast import Cast
 from tests.dossier.scene import call
+from tests.sealing import seal
 
 FIRST, LAST = date(2026, 10, 1), date(2026, 10, 31)
 
@@ -39,7 +39,7 @@ class QuickPaper:
 def dossier(cast: Cast) -> Dossier:
     call(cast.max, datetime(2026, 10, 10, 12, tzinfo=UTC))
     made = request_dossier(cast.olivia, kind=Kind.ART53, first=FIRST, last=LAST)
-    seal_once()
+    seal()
     return made
 
 
@@ -227,8 +227,7 @@ def test_missing_libraries_end_the_work_with_the_line_to_type(dossier: Dossier) 
 
 def test_a_tree_with_holes_ends_the_work_with_what_to_do(cast: Cast, dossier: Dossier) -> None:
     call(cast.max, datetime(2026, 11, 10, 12, tzinfo=UTC))
-    while seal_once().more:
-        pass
+    seal()
     log = current_log(cast.organisation.pk)
     tamper(
         (

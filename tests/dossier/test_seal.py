@@ -17,7 +17,6 @@ import pytest
 from django.core.files.storage import default_storage
 
 from audit.checkpoints import verification_key
-from audit.sealing import seal_once
 from audit.timestamps import Authority
 from dossier.models import Dossier, Kind
 from dossier.production import render
@@ -36,6 +35,7 @@ from tests.dossier.seals import (
     self_signed_file,
     signed_bytes,
 )
+from tests.sealing import seal
 
 
 def sealer(outsider: SealAuthority, *, stamped: bool = True, long_term: bool = False) -> Sealer:
@@ -205,7 +205,7 @@ def dossier(cast: Cast, outsider: SealAuthority, settings) -> Dossier:
     made = request_dossier(
         cast.olivia, kind=Kind.ART53, first=date(2026, 10, 1), last=date(2026, 10, 31)
     )
-    seal_once()
+    seal()
     return made
 
 

@@ -15,7 +15,6 @@ from django.core.files.storage import default_storage
 
 from audit.anchors import anchor_now
 from audit.checkpoints import verification_key
-from audit.sealing import seal_once
 from audit.slices import export_period
 from dossier.models import Kind
 from dossier.production import render
@@ -26,6 +25,7 @@ from tests.audit.test_verifier import run
 from tests.cast import Cast
 from tests.dossier.scene import call
 from tests.dossier.test_production import FIRST, LAST, QuickPaper
+from tests.sealing import seal
 
 __all__ = ["openssl", "outsiders"]
 
@@ -65,7 +65,7 @@ def unpacked(cast: Cast, tmp_path: Path) -> Path:
 def dossier_of(cast: Cast, folder: Path, kind: Kind = Kind.ART53) -> Path:
     """A dossier, unpacked in *folder*."""
     dossier = request_dossier(cast.olivia, kind=kind, first=FIRST, last=LAST)
-    seal_once()
+    seal()
     assert render(dossier.pk, QuickPaper())
     dossier.refresh_from_db()
     with default_storage.open(dossier.file.name) as file, zipfile.ZipFile(file) as archive:

@@ -12,7 +12,6 @@ from typing import Any
 import pikepdf
 import pytest
 
-from audit.sealing import seal_once
 from dossier import bundle, charts
 from dossier.abridgement import MOST_ROWS_ABRIDGED
 from dossier.integrity import choose_checkpoint
@@ -28,6 +27,7 @@ from tests.dossier.scene import call
 from tests.dossier.test_manifests import FIRST, LAST, NOON
 from tests.dossier.test_pdf import member, text_of
 from tests.dossier.test_production import QuickPaper
+from tests.sealing import seal
 
 DAY = timedelta(days=1)
 _LAST_LINES = {
@@ -49,8 +49,7 @@ def made(
     asked = request_dossier(
         cast.olivia, kind=kind, first=FIRST, last=LAST, languages=languages or Languages()
     )
-    while seal_once().more:
-        pass
+    seal()
     claim = claim_dossier(asked.pk)
     assert claim is not None
     claim.dossier.checkpoint_size = choose_checkpoint(cast.organisation.pk)
@@ -126,8 +125,7 @@ def test_it_is_one_page_in_every_language_however_much_there_is(cast: Cast, tmp_
     gone = call(cast.max, NOON, state="stopped")
     for number, region in enumerate(("EU", "US", "self-hosted", "unknown", "CH")):
         call(cast.max, NOON + number * DAY, region=region)
-    while seal_once().more:
-        pass
+    seal()
     tamper(("DELETE FROM audit_record WHERE id = %s", [gone]))  # so that an alarm stands there too
 
     languages = Languages("en", ["de", "fr", "it"])

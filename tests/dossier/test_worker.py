@@ -18,12 +18,12 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 
 from audit.models import RecordIndex
-from audit.sealing import seal_once
 from dossier.models import Dossier, Kind
 from dossier.scheduling import request_dossier
 from lexcustis.celery import app as celery_app
 from tests.cast import Cast
 from tests.dossier.scene import call
+from tests.sealing import seal
 
 
 @pytest.fixture
@@ -70,11 +70,11 @@ def wait_for_mail(folder: Path, seconds: float = 10) -> list[str]:
 @pytest.mark.timeout(180)
 def test_a_worker_makes_what_was_asked_for(cast: Cast, worker, tmp_path: Path) -> None:
     call(cast.max, datetime(2026, 10, 10, 12, tzinfo=UTC))
-    seal_once()
+    seal()
     made = request_dossier(
         cast.olivia, kind=Kind.ART10, first=date(2026, 10, 1), last=date(2026, 10, 31)
     )
-    seal_once()
+    seal()
     wait_for(made, "published")
     with default_storage.open(made.file.name) as file:
         archive = zipfile.ZipFile(io.BytesIO(file.read()))

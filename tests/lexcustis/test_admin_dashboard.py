@@ -13,7 +13,6 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audit.models import SealState, Verification
-from audit.sealing import seal_once
 from audit.verification import verify_and_keep
 from dossier.declarations import declare
 from lexcustis.dashboard import DAYS, collect
@@ -28,6 +27,7 @@ from oversight.reviews import request_review
 from tests.admin_pages import call, furnish, signed_in
 from tests.cast import Cast
 from tests.oversight.scene import answered, hours_ago
+from tests.sealing import seal
 
 # Everything the frame and the page of an officer ask for; the page itself asks 21.
 MOST_QUERIES = 33
@@ -41,7 +41,7 @@ def findings(tenant: Tenant) -> dict[str, str]:
 @pytest.fixture
 def healthy(cast: Cast) -> Cast:
     furnish(cast)
-    seal_once()
+    seal()
     verify_and_keep(cast.olivia)
     return cast
 
@@ -119,7 +119,7 @@ def test_a_sealer_that_stands_still_is_seen(healthy: Cast) -> None:
     try:
         assert any("sealer stands still" in text for text in findings(healthy.olivia))
     finally:
-        seal_once()
+        seal()
 
 
 def test_a_person_sees_only_what_their_role_may_see(healthy: Cast) -> None:

@@ -9,13 +9,13 @@ from django.test import Client
 from django.urls import reverse
 
 from audit.checkpoints import latest
-from audit.sealing import seal_once
 from llm.models import ProviderSettings
 from orgs.members import add_member
 from orgs.models import ApiKey, Membership
 from orgs.roles import Role
 from tests.admin_pages import Things, address, furnish, signed_in, tenant_pages
 from tests.cast import Cast
+from tests.sealing import seal
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_no_button_reaches_across(cast: Cast, things: Things, charlie: Client) -
 
 
 def test_the_log_page_shows_ones_own_log(cast: Cast, things: Things, charlie: Client) -> None:
-    seal_once()
+    seal()
     page = charlie.get(reverse("admin:audit_log")).content.decode()
     checkpoint = latest(cast.organisation.pk)
     assert checkpoint is not None

@@ -19,7 +19,6 @@ from django.utils import timezone
 
 from audit.models import RecordIndex
 from audit.reading import read_content
-from audit.sealing import seal_once
 from audit.verification import verify_log
 from dossier.upstream_register import seen
 from dossier.upstream_requests import requests_on_file
@@ -34,6 +33,7 @@ from orgs.tenancy import tenant_of
 from oversight.clocks import clock_of
 from oversight.models import Incident, Review, Task
 from tests.running import ROOT
+from tests.sealing import seal
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_each_exchange_is_in_the_log_as_the_product_writes_it(
 
 
 def test_the_logs_verify(seeded: list[Organisation], database: None) -> None:
-    seal_once()
+    seal()
     for organisation in seeded:
         report = verify_log(organisation.pk)
         assert report.valid, report.problems

@@ -8,7 +8,6 @@ from typing import Any
 import httpx2
 import pytest
 
-from audit.sealing import seal_once
 from audit.verification import verify_log
 from llm import attempts as module
 from llm import provider_settings
@@ -24,6 +23,7 @@ from tests.cast import Cast
 from tests.llm.gateway import CLOSE, USAGE, Gateway, accepted_only, answering, ask, refusing
 from tests.llm.providers.loopback import Reply, Request
 from tests.llm.test_chat import events_of
+from tests.sealing import seal
 
 
 @pytest.fixture(autouse=True)
@@ -306,5 +306,5 @@ def test_the_log_with_its_attempts_verifies(
     gateway.add("First", refusing(500), answering())
     complete(program)
     gateway.attempts()
-    seal_once()
+    seal()
     assert verify_log(cast.organisation.pk).valid

@@ -14,13 +14,13 @@ from django.db import connections
 from django.utils import timezone
 
 from audit.models import RecordIndex
-from audit.sealing import seal_once
 from audit.verification import verify_log
 from llm import interrupted
 from llm.models import Inference
 from tests.cast import Cast
 from tests.live import ServerProcess, signed_in
 from tests.llm.test_chat import simulated
+from tests.sealing import seal
 
 LEASE_SECONDS = "3"
 
@@ -76,7 +76,7 @@ def test_p3_an_inference_whose_server_was_killed_is_interrupted_and_the_log_veri
 
     endings = RecordIndex.objects.for_tenant(cast.max).filter(request_id=inference.pk)
     assert [row.kind for row in endings] == ["inference.interrupted"]
-    seal_once()
+    seal()
     report = verify_log(cast.organisation.pk)
     assert report.valid, report.problems
     assert report.size == RecordIndex.objects.for_tenant(cast.max).count()

@@ -14,13 +14,13 @@ from typing import Any
 import httpx2
 import pytest
 
-from audit.sealing import seal_once
 from audit.verification import verify_log
 from llm.call_rules import change_rules
 from tests.cast import Cast
 from tests.live import ServerProcess, free_port, signed_in
 from tests.llm.gateway import Gateway, answering, gateway_of, refusing
 from tests.llm.providers.loopback import Reply
+from tests.sealing import seal
 
 SECONDS = 30
 
@@ -171,5 +171,5 @@ def test_a_valkey_that_is_killed_in_the_middle_of_an_answer_breaks_nothing(
         assert time.monotonic() < deadline, "they do not share again"
 
     gateway.attempts()
-    seal_once()
+    seal()
     assert verify_log(cast.organisation.pk).valid

@@ -11,13 +11,13 @@ import pytest
 from audit import verifier
 from audit.checkpoints import verification_key
 from audit.erasure import Ground, erase
-from audit.sealing import seal_once
 from orgs.tenancy import PermissionRefused
 from oversight.incident_file import as_download
 from oversight.incidents import assess, open_incident
 from oversight.models import Incident
 from tests.cast import Cast
 from tests.oversight.scene import answered
+from tests.sealing import seal
 
 WHAT = "The answer named a wrong dose: “zehn” instead of “zwei”."
 
@@ -53,7 +53,7 @@ def test_it_says_what_is_known_and_who_said_it(cast: Cast, incident: Incident) -
 
 def test_every_record_in_it_is_proven(cast: Cast, incident: Incident, tmp_path: Path) -> None:
     assert {record["tlog_proof"] for record in content(cast, incident)["records"]} == {None}
-    seal_once()
+    seal()
     said = content(cast, incident)
     assert len(said["history"]) == len(said["records"]) == 2
     for entry in [*said["history"], *said["records"]]:

@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from audit.models import RecordIndex
 from audit.reading import read_record
-from audit.sealing import seal_once
 from audit.verification import verify_log
 from llm import provider_settings
 from llm.models import ProviderSettings
@@ -39,6 +38,7 @@ from oversight.incidents import (
 from oversight.models import Incident, Task
 from tests.cast import Cast
 from tests.oversight.scene import answered
+from tests.sealing import seal
 
 WHAT = "The answer named a wrong dose, and somebody followed it."
 WHY = "Said so by the ward after its review."
@@ -138,7 +138,7 @@ def test_each_step_is_a_record_and_the_whole_way_can_be_read(
     clock = clock_of(done)
     assert clock is not None
     assert (clock.state, clock.stopped_at, clock.is_late) == ("stopped", sent, False)
-    seal_once()
+    seal()
     assert verify_log(cast.organisation.pk).valid
 
 
