@@ -134,12 +134,13 @@ class TreeCheck:
         marker, writers = self._names_writer, self._writers
         for offset, record in enumerate(piece.records):
             _, found, tail = record.rpartition(marker)
-            writer, _, number = tail[:-2].rpartition(b'",')
-            if not found or not number.isdigit():
-                self._say("it names another log, or no writer", piece.first + offset)
-            elif (numbers := writers[writer]).next == int(number) and not numbers.early:
+            writer, _, rest = tail.rpartition(b'",')
+            numbers = writers[writer]
+            if rest == b"%d]}" % numbers.next and found and not numbers.early:
                 numbers.next += 1  # in turn, as nearly all are
-            elif not numbers.take(int(number)):
+            elif not found or not rest[:-2].isdigit():
+                self._say("it names another log, or no writer", piece.first + offset)
+            elif not numbers.take(int(rest[:-2])):
                 self._say("its writer used the number before", piece.first + offset)
 
     def _is_signed(self, checkpoint: Checkpoint) -> bool:

@@ -14,12 +14,12 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 from django.template.loader import render_to_string
 
 from audit.signer import signer
-from audit.slices import RECORDS_FILE, VERIFIER
+from audit.slices import RECORDS_FILE, VERIFIER, Sink
 from audit.tree_check import TreeCheck
 from dossier.assembly import material_of
 from dossier.composition import compose, identity, manifest
@@ -153,12 +153,11 @@ def _without_collecting() -> Iterator[None]:
 def _put_slice(package: Package, dossier: Dossier, folder: Path, tree: TreeCheck | None) -> Slice:
     """The period's records, straight into the zip, and their proofs."""
 
-    def records(count: int) -> AbstractContextManager[IO[bytes]]:
+    def records(count: int) -> AbstractContextManager[Sink]:
         return package.open(RECORDS_FILE, about=count * _BYTES_OF_A_RECORD)
 
     folder.mkdir()
     evidence = write_slice(dossier, folder, records, tree.take if tree else None)
-    package.note(RECORDS_FILE, evidence.sha256)
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         package.put(path.relative_to(folder).as_posix(), path.read_bytes())
     package.hash_ahead()  # while the paper is made: nearly all of a large bundle is its records

@@ -20,15 +20,15 @@ from audit.slices import Limit, OpenRecords, export_period, times_of
 from dossier.models import Dossier
 
 _PROVIDER, _SERVED = "gen_ai.provider.name", "lexcustis.data_region.served"
-_PROVIDER_BYTES, _SERVED_BYTES = f'"{_PROVIDER}":"'.encode(), f'"{_SERVED}":"'.encode()
+_PROVIDER_KEY, _SERVED_KEY = f'"{_PROVIDER}":"'.encode(), f'"{_SERVED}":"'.encode()
+_SERVED_NAME = _SERVED.encode()  # found faster than the key, whose quotes are everywhere
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
     """What the bundle's records hold: positions ``first`` to ``end`` - 1 of the log.
 
-    ``served`` counts, for each provider, the places that its answers named; ``sha256`` is that of
-    the lines.
+    ``served`` counts, for each provider, the places that its answers named.
     """
 
     first: int
@@ -38,7 +38,6 @@ class Slice:
     kinds: Mapping[str, int]
     unsealed: int
     served: Mapping[str, Mapping[str, int]]
-    sha256: str
 
 
 def write_slice(
@@ -79,26 +78,24 @@ def write_slice(
         kinds=report.kinds,
         unsealed=report.unsealed_in_period,
         served=places.served,
-        sha256=report.sha256,
     )
 
 
 class _Places:
-    """Counts the places that answers named, by provider; other records are not even parsed."""
+    """Counts the places that answers named, by provider; other records are not even looked at."""
 
     def __init__(self, opens: datetime, closes: datetime) -> None:
         self._since, self._until = write_time(opens).encode(), write_time(closes).encode()
-        self._counts: Counter[tuple[str, str]] = Counter()
+        self._counts: Counter[tuple[bytes, bytes]] = Counter()
 
     def count(self, piece: Piece) -> None:
         """Count one piece of the log."""
         lines, end = piece.lines, 0
-        while (place := lines.find(_SERVED_BYTES, end)) >= 0:
-            start, end = lines.rfind(b"\n", 0, place) + 1, lines.find(b"\n", place)
-            record = lines[start:end]
-            if self._since <= times_of([record])[0] < self._until:
+        while (name := lines.find(_SERVED_NAME, end)) >= 0:
+            start, end = lines.rfind(b"\n", 0, name) + 1, lines.find(b"\n", name)
+            if self._since <= times_of([lines[start:end]])[0] < self._until:
                 try:
-                    self._counts[_provider_and_place(record)] += 1
+                    self._counts[_provider_and_place(lines, start, end)] += 1
                 except (ValueError, KeyError, TypeError):
                     continue  # no record any more: whoever checks the tree names it
 
@@ -107,23 +104,22 @@ class _Places:
         """The counts so far."""
         found: dict[str, dict[str, int]] = {}
         for (provider, place), count in sorted(self._counts.items()):
-            found.setdefault(provider, {})[place] = count
+            found.setdefault(provider.decode(), {})[place.decode()] = count
         return found
 
 
-def _provider_and_place(record: bytes) -> tuple[str, str]:
-    """Cut out of the canonical bytes where that cannot go wrong, else parsed."""
-    provider, place = _text(record, _PROVIDER_BYTES), _text(record, _SERVED_BYTES)
-    if provider is None or place is None:
-        body: dict[str, Any] = json.loads(record)["body"]
-        return str(body[_PROVIDER]), str(body[_SERVED])
-    return provider, place
+def _provider_and_place(lines: bytes, start: int, end: int) -> tuple[bytes, bytes]:
+    """Those of the record from *start* to *end*: cut out where that cannot go wrong, else parsed.
 
-
-def _text(record: bytes, key: bytes) -> str | None:
-    """The text after *key*; None where the key is there twice or an escape is in the text."""
-    start = record.find(key) + len(key)
-    text = record[start : record.find(b'"', start)]
-    if record.find(key, start) >= 0 or b"\\" in text:
-        return None
-    return text.decode()
+    Raises ValueError, KeyError or TypeError where it is no record, or names none.
+    """
+    provider, place = lines.find(_PROVIDER_KEY, start, end), lines.find(_SERVED_KEY, start, end)
+    if provider >= 0 and place >= 0:
+        first, second = provider + len(_PROVIDER_KEY), place + len(_SERVED_KEY)
+        found = lines[first : lines.find(b'"', first)], lines[second : lines.find(b'"', second)]
+        # Keys may be those of an object within, quotes may be escaped.
+        is_once = lines.find(_PROVIDER_KEY, first, end) < 0 > lines.find(_SERVED_KEY, second, end)
+        if is_once and b"\\" not in found[0] and b"\\" not in found[1]:
+            return found
+    body: dict[str, Any] = json.loads(lines[start:end])["body"]
+    return str(body[_PROVIDER]).encode(), str(body[_SERVED]).encode()

@@ -1,4 +1,4 @@
-"""The zip that a bundle is, written member by member; each is read and hashed once.
+"""The zip that a bundle is, written member by member.
 
 It depends on nothing but its members and their order: no clock, no machine, no file system.
 """
@@ -8,12 +8,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import zipfile
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import IO
+
+from audit.slices import Sink
 
 # What is larger stands in the zip as it is: deflating a million records takes longer than all else
 # that is done to them.
@@ -35,16 +39,19 @@ class Member:
 class Package:
     """The zip *path* while it is written; everything is in a folder named like it.
 
-    ``members`` are those that are complete, by name.
+    What is deflated is hashed on its way; what stands there as it is, and the zip itself, is read
+    again for that, beside other work.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.members: dict[str, Member] = {}
         self._file = path.open("wb")
         self._archive = zipfile.ZipFile(self._file, "w", compresslevel=6)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="package-hash")
-        self._digest, self._hashed = hashlib.sha256(), 0
+        self._readings: list[Future[None]] = []
+        self._digests: dict[str, hashlib._Hash] = {}  # of the members
+        self._unread: deque[tuple[hashlib._Hash, int, int]] = deque()  # where those stand
+        self._digest, self._read = hashlib.sha256(), 0  # of the zip, and how far
 
     def __enter__(self) -> Package:
         return self
@@ -60,25 +67,24 @@ class Package:
 
     def put(self, name: str, data: bytes) -> None:
         """Add a member."""
-        with self.open(name, about=len(data)) as file:
-            file.write(data)
-        self.note(name, hashlib.sha256(data).hexdigest())
+        with self.open(name, about=len(data)) as sink:
+            sink.write(data)
 
     @contextlib.contextmanager
-    def open(self, name: str, *, about: int) -> Iterator[IO[bytes]]:
-        """Write a member of *about* so many bytes; :meth:`note` it afterwards."""
+    def open(self, name: str, *, about: int) -> Iterator[Sink]:
+        """Write a member of *about* so many bytes."""
         is_deflated = about <= MOST_DEFLATED_BYTES and not name.endswith(_NOT_DEFLATED)
         info = zipfile.ZipInfo(f"{self.path.stem}/{name}", _EPOCH)
         info.compress_type = zipfile.ZIP_DEFLATED if is_deflated else zipfile.ZIP_STORED
         info.create_system = 3  # Unix, wherever it is packed
         info.external_attr = _REGULAR_FILE
+        digest = hashlib.sha256()
         with self._archive.open(info, "w", force_zip64=True) as file:
-            yield file
-
-    def note(self, name: str, sha256: str) -> None:
-        """Take down that a member is complete, and what the SHA-256 of it is."""
-        size = self._archive.getinfo(f"{self.path.stem}/{name}").file_size
-        self.members[name] = Member(size, sha256)
+            start = self._file.tell()
+            yield _Hashed(file, digest) if is_deflated else file
+        if not is_deflated:
+            self._unread.append((digest, start, start + info.file_size))
+        self._digests[name] = digest
 
     def hash_ahead(self) -> None:
         """Hash what stands in the zip so far while somebody does something else.
@@ -86,17 +92,58 @@ class Package:
         No byte of a complete member changes any more.
         """
         self._file.flush()
-        self._reader.submit(self._hash_until, self._file.tell())
+        self._readings.append(self._reader.submit(self._hash, self._file.tell()))
+
+    @property
+    def members(self) -> Mapping[str, Member]:
+        """The members that are complete, by name; until the package is closed."""
+        self.hash_ahead()
+        self._wait()
+        folder = self.path.stem
+        return {
+            name: Member(self._archive.getinfo(f"{folder}/{name}").file_size, digest.hexdigest())
+            for name, digest in self._digests.items()
+        }
 
     @property
     def sha256(self) -> str:
         """The SHA-256 of the closed zip, in hexadecimal digits."""
-        self._hash_until(self.path.stat().st_size)
+        self._wait()
+        self._hash(self.path.stat().st_size)
         return self._digest.hexdigest()
 
-    def _hash_until(self, end: int) -> None:
+    def _wait(self) -> None:
+        """Until everything asked for is read; raises what was raised there."""
+        for reading in self._readings:
+            reading.result()
+
+    def _hash(self, end: int) -> None:
+        """Read the members that nobody has read yet, and the zip from where that ended."""
         with self.path.open("rb", buffering=0) as file:
-            file.seek(self._hashed)
-            while self._hashed < end and (block := file.read(min(_BLOCK, end - self._hashed))):
-                self._digest.update(block)
-                self._hashed += len(block)
+            while self._unread:
+                _update(file, *self._unread.popleft())
+            _update(file, self._digest, self._read, end)
+            self._read = end
+
+
+class _Hashed:
+    """Passes on what is written, and updates a digest with it."""
+
+    def __init__(self, file: IO[bytes], digest: hashlib._Hash) -> None:
+        self._file, self._digest = file, digest
+
+    def write(self, data: bytes, /) -> None:
+        self._file.write(data)
+        self._digest.update(data)
+
+
+def _update(file: FileIO, digest: hashlib._Hash, start: int, end: int) -> None:
+    """Update *digest* with the bytes from *start* to before *end*."""
+    file.seek(start)
+    block = memoryview(bytearray(_BLOCK))
+    while start < end:
+        count = file.readinto(block[: end - start])
+        if not count:
+            raise EOFError(f"{file.name} ends at {start}: what was written is not there.")
+        digest.update(block[:count])
+        start += count

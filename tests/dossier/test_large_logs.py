@@ -215,7 +215,22 @@ def test_large_members_are_stored_and_every_hash_is_that_of_the_file(
 )
 def test_provider_and_place_are_those_of_the_parsed_record(body: dict[str, Any]) -> None:
     data = encode({"at": f"{datetime(2026, 10, 1, tzinfo=UTC)}", "body": body, "v": 1})
-    assert _provider_and_place(data) == (
-        body["gen_ai.provider.name"],
-        body["lexcustis.data_region.served"],
+    lines = b'{"gen_ai.provider.name":"before"}\n' + data + b"\n" + data.swapcase() + b"\n"
+    start = lines.index(data)
+    assert _provider_and_place(lines, start, start + len(data)) == (
+        body["gen_ai.provider.name"].encode(),
+        body["lexcustis.data_region.served"].encode(),
     )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"body":{"lexcustis.data_region.served":"eu-west-3"}}',
+        b'{"body":[],"lexcustis.data_region.served":""}',
+        b'"lexcustis.data_region.served',
+    ],
+)
+def test_what_is_no_record_names_no_place(data: bytes) -> None:
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        _provider_and_place(data + b"\n", 0, len(data))

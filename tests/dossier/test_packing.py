@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import zipfile
 from pathlib import Path
@@ -18,11 +19,11 @@ def test_the_hash_is_that_of_the_file(tmp_path: Path, ahead: int) -> None:
         with package.open("records.jsonl", about=MOST_DEFLATED_BYTES + 1) as file:
             for number in range(3000):
                 file.write(b"%01000d\n" % number)
-        package.note("records.jsonl", "")
         for _ in range(ahead):
             package.hash_ahead()
         package.put("leaves.bin", bytes(100_000))
         package.put("small.json", b"{}" * 1000)
+        members = package.members
     data = package.path.read_bytes()
     assert package.sha256 == hashlib.sha256(data).hexdigest()
     with zipfile.ZipFile(package.path) as archive:
@@ -31,7 +32,11 @@ def test_the_hash_is_that_of_the_file(tmp_path: Path, ahead: int) -> None:
             f"bundle/{name}" for name in ("records.jsonl", "leaves.bin", "small.json")
         ]
         assert archive.read("bundle/small.json") == b"{}" * 1000
-    assert package.members["small.json"].size == 2000
+        read = {name: archive.read(f"bundle/{name}") for name in members}
+    assert len(read) == 3
+    assert {name: (member.size, member.sha256) for name, member in members.items()} == {
+        name: (len(data), hashlib.sha256(data).hexdigest()) for name, data in read.items()
+    }
 
 
 def test_a_failure_leaves_no_thread_and_no_open_file(tmp_path: Path) -> None:
@@ -47,3 +52,13 @@ def test_a_failure_leaves_no_thread_and_no_open_file(tmp_path: Path) -> None:
         fail()
     assert package._file.closed
     assert not any("package-hash" in thread.name for thread in threading.enumerate())
+
+
+def test_what_cannot_be_read_again_gets_no_hash(tmp_path: Path) -> None:
+    with Package(tmp_path / "bundle.zip") as package:
+        package.put("leaves.bin", bytes(5_000_000))
+        package._file.flush()
+        os.truncate(package.path, 1_000_000)
+        package.hash_ahead()
+        with pytest.raises(EOFError, match="ends at 1000000"):
+            list(package.members)
