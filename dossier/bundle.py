@@ -9,7 +9,7 @@ import gc
 import hashlib
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -35,10 +35,12 @@ from dossier.models import Dossier, Kind
 from dossier.packing import Package
 from dossier.phrases import phrase, say
 from dossier.printing import capitalised
-from dossier.rendering import Attachment, Renderer, printout
-from dossier.seal import SealFacts, configured_sealer
+from dossier.rendering import Attachment, Printout, Renderer, printout
+from dossier.seal import Sealer, SealFacts, configured_sealer
 from dossier.sections import data_flow, incidents, logbook, oversight, upstream
+from dossier.sections.annex_iv import annex_iv_file
 
+_ANNEX_IV_DATA = "annex_iv.json"
 _README_WIDTH = 98
 _BYTES_OF_A_RECORD = 1000
 
@@ -110,22 +112,12 @@ def build(dossier: Dossier, folder: Path, renderer: Renderer, report: Reporter) 
         with _without_collecting():
             report("writing manifests", 40)
             document = compose(material)
-            manifests = _manifests(material, document)
+            beside = annex_iv_file(material) if material.kind is Kind.FULL else None
+            manifests = _manifests(material, document, beside)
             for name, data in manifests.items():
                 package.put(name, data)
-            unsealed: dict[str, dict[str, Any]] = {}
-            for number, language in enumerate(dossier.languages):
-                report("setting pages", 60 + 20 * number // len(dossier.languages))
-                gc.collect()  # what is left of the manifests, or of the paper in another language
-                pdf = renderer.render(
-                    printout(material, document, _attachments(manifests), language)
-                )
-                name = member_name("dossier.pdf", language, dossier.language)
-                if sealer:
-                    report("sealing", 60 + 20 * (number + 1) // len(dossier.languages))
-                    unsealed[name] = _entry_of(pdf)
-                    pdf = sealer.seal(pdf)
-                package.put(name, pdf)
+            papers = _papers(material, document, beside, manifests, dossier.languages)
+            unsealed = _put_papers(package, papers, renderer, sealer, report)
         report("packing", 85)
         package.put(VERIFIER.name, VERIFIER.read_bytes())
         for language in dossier.languages:
@@ -136,6 +128,48 @@ def build(dossier: Dossier, folder: Path, renderer: Renderer, report: Reporter) 
     sha256 = package.sha256
     report("publishing", 95)
     return Bundle(package.path, package.path.stat().st_size, sha256, manifest_sha256)
+
+
+def _papers(
+    material: Material,
+    document: Document,
+    beside: Document | None,
+    manifests: Mapping[str, bytes],
+    languages: Sequence[str],
+) -> dict[str, Callable[[], Printout]]:
+    """Every PDF by its name in the zip, and what lays it out; *beside* follows Annex IV."""
+    papers: dict[str, Callable[[], Printout]] = {}
+    own = {name: data for name, data in manifests.items() if name == _ANNEX_IV_DATA}
+    for language in languages:
+        name = member_name("dossier.pdf", language, languages[0])
+        papers[name] = partial(printout, material, document, _attachments(manifests), language)
+        if beside:
+            name = member_name("annex_iv.pdf", language, languages[0])
+            papers[name] = partial(
+                printout, material, beside, _attachments(own), language, is_summarised=False
+            )
+    return papers
+
+
+def _put_papers(
+    package: Package,
+    papers: Mapping[str, Callable[[], Printout]],
+    renderer: Renderer,
+    sealer: Sealer | None,
+    report: Reporter,
+) -> dict[str, dict[str, Any]]:
+    """Print and seal; return what MANIFEST.json says of the sealed ones."""
+    unsealed: dict[str, dict[str, Any]] = {}
+    for number, (name, lay_out) in enumerate(papers.items()):
+        report("setting pages", 60 + 20 * number // len(papers))
+        gc.collect()  # what is left of the manifests, or of the paper before
+        pdf = renderer.render(lay_out())
+        if sealer:
+            report("sealing", 60 + 20 * (number + 1) // len(papers))
+            unsealed[name] = _entry_of(pdf)
+            pdf = sealer.seal(pdf)
+        package.put(name, pdf)
+    return unsealed
 
 
 @contextmanager
@@ -173,7 +207,7 @@ def file_name(dossier: Dossier) -> str:
 # -- Manifests -------------------------------------------------------------------------------------
 
 
-def _manifests(material: Material, document: Document) -> dict[str, bytes]:
+def _manifests(material: Material, document: Document, beside: Document | None) -> dict[str, bytes]:
     """Every JSON member but MANIFEST.json, by its name in the zip."""
     kind = material.kind
     # Each is made when it is written, and gone before the next: as objects they take many times
@@ -194,6 +228,8 @@ def _manifests(material: Material, document: Document) -> dict[str, bytes]:
     if kind is Kind.FULL:
         files["incidents.json"] = partial(_part, material, "incidents", incidents.incidents)
         files["oversight.json"] = partial(_part, material, "oversight", oversight.oversight)
+    if beside:
+        files[_ANNEX_IV_DATA] = partial(_annex_iv, material, beside)
     return {name: write(content()) for name, content in sorted(files.items())}
 
 
@@ -209,6 +245,16 @@ def _part(material: Material, name: str, section: Callable[[Material], Section])
         "period_end": moment(material.period.closes),
         "dossier": identity(material),
         "section": section_json(section(material)),
+    }
+
+
+def _annex_iv(material: Material, document: Document) -> dict[str, Any]:
+    return {
+        "format": "lex-custis/annex_iv/v1",
+        "law_version": LAW_VERSION,
+        "dossier": identity(material),
+        "title": document.title,
+        "sections": [section_json(section) for section in document.sections],
     }
 
 
@@ -241,6 +287,7 @@ def _purpose(name: str) -> str:
         "data_flow_manifest.json": phrase("Where text was sent"),
         "incidents.json": phrase("Incidents recorded in the period"),
         "oversight.json": phrase("Reviews and stops recorded in the period"),
+        _ANNEX_IV_DATA: phrase("What is known of each point of Annex IV"),
     }.get(name, phrase("The whole dossier as data"))
 
 

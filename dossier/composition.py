@@ -92,9 +92,13 @@ def compose(material: Material) -> Document:
         key=lambda section: int(section.number),
     )
     signed = (*written, closing.seal(material), closing.sources(material))
-    body = Document(TITLES[material.kind], signed)
+    title = TITLES[material.kind]
+    gaps = closing.gaps(material, Document(title, signed))
     return Document(
-        TITLES[material.kind], (*written, closing.gaps(material, body), *signed[len(written) :])
+        title,
+        (*written, gaps, *signed[len(written) :]),
+        subtitle=SUBTITLES[material.kind],
+        notices=opening.READING_NOTICE,
     )
 
 

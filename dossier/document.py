@@ -58,10 +58,12 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A whole dossier."""
+    """A whole dossier, or a file beside it. ``notices`` stand on its cover."""
 
     title: str
     sections: tuple[Section, ...] = field(default_factory=tuple)
+    subtitle: str = ""
+    notices: tuple[str, ...] = ()
 
     def rows(self) -> Iterator[tuple[Section, Block, Row]]:
         """Every field, in the order of the paper."""

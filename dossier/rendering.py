@@ -24,15 +24,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dossier import charts
-from dossier.composition import SUBTITLES, TITLES
 from dossier.document import Document
 from dossier.languages import Language, speaking, write_day, write_moment
 from dossier.law import LAW_TITLE, facts
 from dossier.material import Material
 from dossier.phrases import say
 from dossier.printing import print_document, print_gaps
-from dossier.sections.opening import READING_NOTICE
-from dossier.summary import summary
+from dossier.summary import Summary, summary
 
 SCHEME = "lexcustis:"
 INSTALL = (
@@ -64,6 +62,7 @@ LEGEND = (
 
 
 UNSEALED = gettext_lazy("Unsealed draft")
+_NO_GAP_LIST = gettext_lazy("No answer.")
 
 
 class RendererUnavailable(RuntimeError):
@@ -103,24 +102,33 @@ def printout(
     document: Document,
     attachments: tuple[Attachment, ...],
     language: str = Language.ENGLISH,
+    *,
+    is_summarised: bool = True,
 ) -> Printout:
-    """Lay the document out as HTML with charts, in *language*."""
+    """Lay the document out as HTML with charts, in *language*.
+
+    A file beside the dossier is not summarised: it has no page of figures of the period.
+    """
     with speaking(language):
-        return _printout(material, document, attachments, language)
+        page = summary(material, document) if is_summarised else None
+        return _printout(material, document, attachments, language, page)
 
 
 def _printout(
-    material: Material, document: Document, attachments: tuple[Attachment, ...], language: str
+    material: Material,
+    document: Document,
+    attachments: tuple[Attachment, ...],
+    language: str,
+    page: Summary | None,
 ) -> Printout:
-    page = summary(material, document)
-    pictures = page.pictures | _pictures(material)
+    pictures = _pictures(material) | (page.pictures if page else {})
     context = {
         "language": language,
-        **_cover(material),
+        **_cover(material, document),
         "sections": print_document(document),
         "gaps": print_gaps(document),
         "summary": page,
-        "legend": LEGEND,
+        "legend": LEGEND if page else (*LEGEND[:-1], (*LEGEND[-1][:2], _NO_GAP_LIST)),
         "checkpoint": material.integrity.checkpoint,
         "mark": f"{SCHEME}static/lexcustis/favicon.svg",
         "charts": f"{SCHEME}chart/",
@@ -139,11 +147,11 @@ def _printout(
     )
 
 
-def _cover(material: Material) -> dict[str, Any]:
+def _cover(material: Material, document: Document) -> dict[str, Any]:
     period, subject = material.period, material.subject
     return {
-        "title": say(TITLES[material.kind]),
-        "subtitle": say(SUBTITLES[material.kind]),
+        "title": say(document.title),
+        "subtitle": say(document.subtitle),
         "organisation": subject.name,
         "legal_name": subject.legal_name or subject.name,
         "first_day": write_day(period.first),
@@ -155,7 +163,7 @@ def _cover(material: Material) -> dict[str, Any]:
         "law_title": say(LAW_TITLE),
         "law_day": write_day(facts("obligations").checked_on),
         "alarm": "" if material.integrity.verified else say(material.integrity.message),
-        "notices": [say(notice) for notice in READING_NOTICE],
+        "notices": [say(notice) for notice in document.notices],
         "status": _status(material),
         "seal": material.seal,
         "seal_quality": say(material.seal.quality),

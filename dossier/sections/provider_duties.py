@@ -8,22 +8,13 @@ from dossier.document import Block, Row, Section
 from dossier.leaves import Leaf, not_applicable
 from dossier.material import Material
 from dossier.phrases import phrase
+from dossier.sections.annex_iv import POINTS, provided
 from dossier.sections.opening import role_notice
 from dossier.sections.people import unanswered_role
 from dossier.sections.systems import declared_rows, per_system
 from dossier.systems import SystemInPeriod
 
-ANNEX_IV = (
-    "General description",
-    "Elements and development",
-    "Monitoring, functioning and control",
-    "Appropriateness of performance metrics",
-    "Risk management system",
-    "Relevant changes over the lifecycle",
-    "Standards applied",
-    "EU declaration of conformity",
-    "Evaluation after placing on the market",
-)
+_FILE_BESIDE = "What is known of each point stands in annex_iv.pdf, in the same bundle."
 
 
 def _of_provider(
@@ -154,7 +145,7 @@ def annex_iv(material: Material) -> Section:
         "Map of Annex IV",
         "AI Act Art. 11, Annex IV, Art. 18 (ten years for this document, not for logs): addressee "
         "is the provider of a high-risk system; later.",
-        (),
+        (_FILE_BESIDE,) if provided(material) else (),
         per_system(
             material, "points", "Points of Annex IV", lambda it: _points_of_annex_iv(material, it)
         ),
@@ -172,8 +163,8 @@ def _points_of_annex_iv(material: Material, system: SystemInPeriod) -> tuple[Row
     return tuple(
         Row(
             f"point_{number}",
-            phrase("%(number)s  %(title)s", number=number, title=phrase(title)),
+            phrase("%(number)s  %(title)s", number=number, title=phrase(point.title)),
             leaf,
         )
-        for number, title in enumerate(ANNEX_IV, start=1)
+        for number, point in enumerate(POINTS, start=1)
     )

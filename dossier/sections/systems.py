@@ -177,7 +177,7 @@ def _registered(material: Material, system: SystemInPeriod) -> Iterable[Row]:
         after = "calls were recorded after that day" if system.called_after_retirement else None
         retired = material.recorded(system.retired_on.isoformat(), evidence, reason=after)
         yield Row("retired_on", "Retired on", retired)
-    yield Row("calls", "Calls in the period", _calls(material, system))
+    yield Row("calls", "Calls in the period", calls_in_period(material, system))
 
 
 def _in_use_since(material: Material, system: SystemInPeriod) -> Leaf:
@@ -196,7 +196,8 @@ def _in_use_since(material: Material, system: SystemInPeriod) -> Leaf:
     )
 
 
-def _calls(material: Material, system: SystemInPeriod) -> Leaf:
+def calls_in_period(material: Material, system: SystemInPeriod) -> Leaf:
+    """How many calls named the system, with the first and the last of them."""
     if system.use is None:
         return material.counted(0, "calls-by-system")
     return material.counted(

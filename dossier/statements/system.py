@@ -22,6 +22,8 @@ CLASSES = (
     "in Annex III, not high-risk by Art. 6(3)",
     "undecided",
 )
+PROVIDER_ROLES = frozenset({ROLES[1], ROLES[2]})  # of AI systems, not of models
+HIGH_RISK_CLASSES = frozenset({CLASSES[1], CLASSES[2]})
 _item = partial(Item, about=About.SYSTEM)
 
 ITEMS = (
