@@ -9,8 +9,9 @@ RUN apt-get update \
 
 RUN pip install --no-cache-dir "uv>=0.13,<1"
 WORKDIR /srv/lexcustis
-COPY requirements.txt .
-RUN uv pip install --system --no-cache --compile-bytecode --require-hashes -r requirements.txt
+COPY requirements.txt requirements-s3.txt ./
+RUN uv pip install --system --no-cache --compile-bytecode --require-hashes \
+        -r requirements.txt -r requirements-s3.txt
 
 COPY . .
 RUN useradd --system --home-dir /var/lib/lexcustis lexcustis \

@@ -79,6 +79,7 @@ messages: install-dev  ## Collect what dossiers print and compile the catalogues
 
 lock: install-dev  ## Write requirements*.txt anew from the .in files, with hashes
 	@$(COMPILE) requirements.in -o requirements.txt
+	@$(COMPILE) requirements-s3.in -o requirements-s3.txt
 	@$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	@$(COMPILE) requirements-clients.in -o requirements-clients.txt
 	@$(COMPILE) --no-deps requirements-local.in -o requirements-local.txt

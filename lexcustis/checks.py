@@ -7,6 +7,7 @@ do, and all are described in ``docs/operations.md``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from django.apps import AppConfig
@@ -33,7 +34,7 @@ def production(
     app_configs: Sequence[AppConfig] | None = None, **_options: Any
 ) -> list[CheckMessage]:
     """Outside the demo nothing runs with the demo's servers, secrets or with DEBUG."""
-    messages = _vault_keys()
+    messages = [*_vault_keys(), *_object_storage()]
     if settings.DEMO:
         return messages
     if is_embedded(settings.DATABASES["default"]) or is_embedded(settings.REDIS_URL):
@@ -72,6 +73,18 @@ def _vault_keys() -> list[CheckMessage]:
     if not settings.DEMO and any(_is_simple(key) for key in keys.values()):
         return [Error("VAULT_KEYS holds a guessable key.", hint=hint, id="lexcustis.E003")]
     return []
+
+
+def _object_storage() -> list[CheckMessage]:
+    if not settings.S3["S3_BUCKET"] or (find_spec("storages") and find_spec("boto3")):
+        return []
+    return [
+        Error(
+            "S3_BUCKET is set, and what speaks to object storage is not installed.",
+            hint="Install it: pip install --require-hashes -r requirements-s3.txt",
+            id="lexcustis.E006",
+        )
+    ]
 
 
 def system(app_configs: Sequence[AppConfig] | None = None, **_options: Any) -> list[CheckMessage]:
@@ -115,6 +128,14 @@ def deployment(
                 "METRICS_TOKEN is not set: /metrics answers only to this machine.",
                 hint="Set it where Prometheus runs elsewhere; else silence this check.",
                 id="lexcustis.W003",
+            )
+        )
+    if settings.S3["S3_BUCKET"] and settings.S3["S3_ENDPOINT_URL"].startswith("http:"):
+        messages.append(
+            Warning(
+                "Dossiers travel to the object storage without TLS.",
+                hint="Give S3_ENDPOINT_URL as https://…; in a closed network silence this check.",
+                id="lexcustis.W004",
             )
         )
     return messages

@@ -13,6 +13,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from lexcustis.content_security import policy
+from lexcustis.object_storage import object_storage
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -192,9 +193,23 @@ STATIC_URL = "/static/"
 STATIC_ROOT = HOME / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_ROOT = HOME / "files"
+S3 = {
+    name: env.str(name, default="")
+    for name in (
+        "S3_BUCKET",
+        "S3_PREFIX",
+        "S3_ENDPOINT_URL",
+        "S3_REGION",
+        "S3_ACCESS_KEY_ID",
+        "S3_SECRET_ACCESS_KEY",
+    )
+}
 STORAGES = {
-    # Dossiers. Never served by address: every download goes through a view that checks the tenant.
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    # Dossiers and documents. Never served by address: every download goes through a view that
+    # checks the tenant.
+    "default": object_storage(S3)
+    if S3["S3_BUCKET"]
+    else {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     # Compressing takes a quarter of a minute, once a release: not at the demo's first start.
     "staticfiles": {
         "BACKEND": "lexcustis.static_files.HashedFiles"

@@ -8,9 +8,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lexcustis.checks import production
 from lexcustis.fresh_env import EXAMPLE, fresh_env, main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,6 +93,7 @@ def test_what_would_be_unsafe_is_refused_by_name(
         ({"LEXCUSTIS_DEMO": "1"}, "E005"),
         ({"EMAIL_URL": "consolemail://"}, "W002"),
         ({"METRICS_TOKEN": ""}, "W003"),
+        ({"S3_BUCKET": "dossiers", "S3_ENDPOINT_URL": "http://objects.example.org"}, "W004"),
     ],
 )
 def test_check_deploy_names_what_does_not_belong_into_the_world(
@@ -148,3 +151,12 @@ def test_a_fresh_file_needs_a_host_name(
 ) -> None:
     assert main(arguments) == 2
     assert "usage" in capsys.readouterr().err
+
+
+def test_a_bucket_needs_what_speaks_to_it(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    settings.S3 = {**settings.S3, "S3_BUCKET": "dossiers"}
+    assert "lexcustis.E006" not in {message.id for message in production()}
+    monkeypatch.setattr("lexcustis.checks.find_spec", lambda name: None)
+    assert "lexcustis.E006" in {message.id for message in production()}
+    settings.S3 = {**settings.S3, "S3_BUCKET": ""}
+    assert "lexcustis.E006" not in {message.id for message in production()}
