@@ -9,11 +9,11 @@ No lock is taken and no previous hash is read: the sealer gives records their pl
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 from django.db import connection
 
+from audit.awaited import note_at_commit, note_committed
 from audit.logs import log_name
 from audit.numbering import give_number_back, take_number
 from audit.records import Draft, Link, Prepared, Receipt, Text, prepare
@@ -30,7 +30,6 @@ __all__ = [
     "commit",
     "commit_blocking",
     "commit_if_idle",
-    "wait_until_sealed",
 ]
 
 SEAL_CHANNEL = "lexcustis_seal"
@@ -53,6 +52,8 @@ def append(draft: Draft) -> Receipt:
         give_number_back(connection)
         raise
     change_together(insertions(prepared))
+    if prepared.is_awaited:
+        note_at_commit(prepared.receipt)
     return prepared.receipt
 
 
@@ -65,14 +66,14 @@ async def commit(draft: Draft, companion: Companion | None = None) -> Receipt:
     """
     from audit.writer import submit, wait_async
 
-    return await wait_async(submit(draft, companion))
+    return _noted(draft, await wait_async(submit(draft, companion)))
 
 
 def commit_blocking(draft: Draft, companion: Companion | None = None) -> Receipt:
     """:func:`commit` for synchronous code. Not while holding locks the companion needs."""
     from audit.writer import submit, wait, write
 
-    return wait(write(draft, companion) or submit(draft, companion))
+    return _noted(draft, wait(write(draft, companion) or submit(draft, companion)))
 
 
 def commit_if_idle(draft: Draft, companion: Companion | None = None) -> Receipt | None:
@@ -83,26 +84,13 @@ def commit_if_idle(draft: Draft, companion: Companion | None = None) -> Receipt 
     from audit.writer import wait, write
 
     writing = write(draft, companion)
-    return None if writing is None else wait(writing)
+    return None if writing is None else _noted(draft, wait(writing))
 
 
-def wait_until_sealed(receipt: Receipt, *, timeout: float = 5.0) -> bool:
-    """Wait until a signed checkpoint covers the record; False when it takes over *timeout* seconds.
-
-    The record stays committed either way; a slow sealer is shown by :mod:`audit.state`.
-    """
-    from audit.positions import is_signed
-
-    if connection.in_atomic_block:
-        raise RuntimeError("A record is sealed after its transaction; wait outside of it.")
-    deadline = time.monotonic() + timeout
-    pause = 0.005
-    while not is_signed(receipt):
-        if time.monotonic() + pause > deadline:
-            return False
-        time.sleep(pause)
-        pause = min(pause * 1.5, 0.1)
-    return True
+def _noted(draft: Draft, receipt: Receipt) -> Receipt:
+    if draft.kind.is_awaited:
+        note_committed(receipt)
+    return receipt
 
 
 def insertions(record: Prepared) -> list[Change]:

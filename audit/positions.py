@@ -8,19 +8,15 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Max
 
-from audit.models import Log, SealState
-from audit.records import Receipt
+from audit.models import SealState
 
 # Within a generation rows of positions are ordered by transaction, so the row with a record is
 # the last that begins with an earlier transaction, or one that begins with the same. Rows of a
 # negative generation were sealed after a restore, in no such order; there are few.
-_FIND = """
-SELECT record.id, place.first + array_position(place.ids, record.id) - 1
-FROM (SELECT id, log_number, xid::text::bigint AS xid FROM audit_record
-      WHERE id = ANY(%(ids)s) AND log_number = %(log)s) AS record
-CROSS JOIN unnest(%(generations)s::smallint[]) AS generation
+_PLACE = """
 CROSS JOIN LATERAL (
-    SELECT position.first, position.ids FROM audit_position AS position
+    SELECT position.first + array_position(position.ids, record.id) - 1 AS index
+    FROM audit_position AS position
     WHERE position.log_number = record.log_number
       AND position.generation = generation
       AND position.xid_from >= CASE WHEN generation < 0 THEN 0 ELSE coalesce(
@@ -33,6 +29,23 @@ CROSS JOIN LATERAL (
       AND record.id = ANY(position.ids)
 ) AS place
 """
+_FIND = f"""
+SELECT record.id, place.index
+FROM (SELECT id, log_number, xid::text::bigint AS xid FROM audit_record
+      WHERE id = ANY(%(ids)s) AND log_number = %(log)s) AS record
+CROSS JOIN unnest(%(generations)s::smallint[]) AS generation
+{_PLACE}
+"""  # noqa: S608 - its own parts
+_SIGNED = f"""
+SELECT record.id
+FROM (SELECT id, log_number, xid::text::bigint AS xid FROM audit_record
+      WHERE id = ANY(%(ids)s)) AS record
+JOIN audit_log AS log ON log.number = record.log_number
+CROSS JOIN (SELECT max(generation)::integer AS newest FROM audit_sealstate) AS state
+CROSS JOIN generate_series(-state.newest, state.newest) AS generation
+{_PLACE}
+WHERE place.index < log.signed_size
+"""  # noqa: S608 - its own parts
 
 
 def positions_of(log_number: int, record_ids: Iterable[UUID]) -> dict[UUID, int]:
@@ -51,12 +64,8 @@ def position_of(log_number: int, record_id: UUID) -> int | None:
     return positions_of(log_number, [record_id]).get(record_id)
 
 
-def is_signed(receipt: Receipt) -> bool:
-    """Whether a signed checkpoint covers the record."""
-    log = Log.unscoped.filter(  # the origin names the log
-        origin=receipt.origin
-    ).first()
-    if log is None:
-        return False
-    position = position_of(log.number, receipt.record_id)
-    return position is not None and position < log.signed_size
+def signed_among(record_ids: Iterable[UUID]) -> set[UUID]:
+    """Those of the records, of whatever logs, that a signed checkpoint covers, in one query."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SIGNED, {"ids": list(record_ids)})
+        return {record_id for (record_id,) in cursor.fetchall()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -29,6 +30,14 @@ SELECT pid, coalesce(nullif(application_name, ''), 'unnamed'),
 FROM pg_stat_activity
 WHERE backend_xid IS NOT NULL AND xact_start < now() - interval '10 seconds'
 ORDER BY xact_start LIMIT 5
+"""
+_WITHOUT_SEALER = """
+SELECT EXISTS (
+    SELECT FROM audit_log AS log WHERE log.origin = ANY(%s) AND NOT EXISTS (
+        SELECT FROM audit_sealstate AS state
+        WHERE state.looked_at > %s
+          AND log.number %% split_part(state.shard, '/', 2)::integer
+              = split_part(state.shard, '/', 1)::integer))
 """
 
 
@@ -109,6 +118,14 @@ def sealer_state() -> SealerState:
         for pid, name, seconds in _slow_transactions()
     ]
     return SealerState(state.looked_at if state else None, is_running, problems + _behind_signer())
+
+
+def is_sealing(origins: Iterable[str]) -> bool:
+    """Whether a sealer has looked lately at each of these logs. No other log matters (P4)."""
+    since = timezone.now() - STOPPED_AFTER
+    with connection.cursor() as cursor:
+        cursor.execute(_WITHOUT_SEALER, [list(origins), since])
+        return not cursor.fetchone()[0]
 
 
 def _shard() -> SealState | None:

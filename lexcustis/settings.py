@@ -96,6 +96,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "audit.acknowledgement.AcknowledgementMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "orgs.middleware.TenantMiddleware",
@@ -325,6 +326,8 @@ SIGNER_SOCKET = env.str("SIGNER_SOCKET", default="")
 # Whether checkpoints bear a second signature, ML-DSA-44, beside Ed25519.
 SIGNER_ML_DSA = env.bool("SIGNER_ML_DSA", default=False)
 SEAL_PERIOD_SECONDS = env.float("SEAL_PERIOD_SECONDS", default=0.2)
+# What a person waits for is answered when it is sealed, but after so long in any case; 0: at once.
+SEALED_WITHIN_SECONDS = env.float("SEALED_WITHIN_SECONDS", default=5.0)
 # Who vouches for heads from outside. Time-stamping authorities (RFC 3161), as a JSON list:
 # [{"url": "https://…", "ca_file": "/etc/…/root.pem", "qualified": false}]
 ANCHOR_AUTHORITIES = env.json("ANCHOR_AUTHORITIES", default=[])

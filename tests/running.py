@@ -21,7 +21,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 READY_SECONDS = 150
 STOP_SECONDS = 60
-_OWN = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "VAULT_KEYS", "PYTEST_CURRENT_TEST")
+_OWN = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "VAULT_KEYS",
+    "SEALED_WITHIN_SECONDS",
+    "PYTEST_CURRENT_TEST",
+)
 
 
 def free_port() -> int:

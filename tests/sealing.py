@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 
 from django.db import connection
+from django.utils import timezone
 
-from audit.models import Log
+from audit.models import Log, SealState
 from audit.sealing import seal_once
 from audit.verification import verify_log
 
@@ -38,6 +43,34 @@ def seal() -> None:
         assert [problem for problem in report.problems if not _is_damaged(problem)] == []
         if not report.busy and not report.more:
             return
+
+
+@contextmanager
+def sealing_meanwhile() -> Iterator[None]:
+    """A sealer at work, in a thread of its own."""
+    stop = threading.Event()
+
+    def work() -> None:
+        try:
+            while not stop.is_set():
+                seal()
+                stop.wait(0.01)
+        finally:
+            connection.close()
+
+    seal()
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def sealer_was_seen(ago: timedelta) -> None:
+    """As if the sealer had looked for the last time so long ago."""
+    SealState.objects.update(looked_at=timezone.now() - ago)
 
 
 def _is_damaged(problem: str) -> bool:

@@ -12,8 +12,9 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, transaction
 
+from audit.acknowledgement import wait_until_sealed
 from audit.erasure import Ground, erase
-from audit.ledger import Receipt, commit_blocking, wait_until_sealed
+from audit.ledger import Receipt, commit_blocking
 from audit.logs import current_log
 from audit.reading import record_bytes
 from audit.recovery import NothingLost, recover
@@ -43,7 +44,7 @@ def test_a_new_epoch_names_the_last_signed_head_and_goes_on(cast: Cast) -> None:
     later = commit_blocking(a_draft(cast))
     assert later.origin == log.origin
     seal()
-    assert wait_until_sealed(later)
+    assert wait_until_sealed([later], timeout=5)
     erase(cast.olivia, [(old.record_id, "prompt")], Ground.REQUEST)
     seal()
     report = verify_log(cast.organisation.pk)

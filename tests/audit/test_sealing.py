@@ -11,13 +11,14 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from audit import notes
+from audit.acknowledgement import wait_until_sealed
 from audit.checkpoints import latest, sign_heads, verification_key
 from audit.hashing import leaf_hash, root_of
-from audit.ledger import append, commit_blocking, wait_until_sealed
+from audit.ledger import append, commit_blocking
 from audit.logs import current_log
 from audit.models import Log, Position, Record, SealState
 from audit.notes import Head
-from audit.positions import position_of, positions_of
+from audit.positions import position_of, positions_of, signed_among
 from audit.proofs import verify_consistency, verify_inclusion
 from audit.sealing import seal_once
 from audit.signer import LocalSigner, Refusal, Request, signer
@@ -111,11 +112,11 @@ def test_a_late_commit_is_sealed_after_all(cast: Cast, database_url: str) -> Non
 
 def test_waiting_ends_when_a_checkpoint_covers_the_record(cast: Cast) -> None:
     receipt = commit_blocking(a_draft(cast))
-    assert not wait_until_sealed(receipt, timeout=0.02)
+    assert not wait_until_sealed([receipt], timeout=0.02)
     seal()
-    assert wait_until_sealed(receipt, timeout=0.02)
+    assert wait_until_sealed([receipt], timeout=0.02)
     with transaction.atomic(), pytest.raises(RuntimeError):
-        wait_until_sealed(receipt)
+        wait_until_sealed([receipt], timeout=0.02)
 
 
 def test_only_one_sealer_works_at_a_time(cast: Cast, database_url: str) -> None:
@@ -162,6 +163,7 @@ def test_after_a_restore_into_another_cluster_all_is_sealed_once(cast: Cast) -> 
     assert {receipt.record_id for receipt in waiting + later} <= set(ids)
     found = positions_of(log.number, ids)
     assert [found[record_id] for record_id in ids] == list(range(log.size))
+    assert signed_among(ids) == set(ids)
 
 
 def test_the_signer_refuses_to_go_back_or_aside(cast: Cast) -> None:
