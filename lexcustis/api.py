@@ -22,6 +22,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, Throttled
 from ninja.errors import ValidationError as RequestInvalid
 
+from audit.acknowledgement import HEADER as SEALED
 from audit.erasure import Held
 from audit.ledger import LedgerUnavailable
 from audit.reading import ContentDamaged, ContentGone, RecordNotFound
@@ -36,7 +37,11 @@ logger = structlog.get_logger(__name__)
 api: NinjaAPI = CompleteAPI(
     title="Lex Custis",
     version=settings.VERSION,
-    description="Chat through the gateway, read the audit log, collect dossiers.",
+    description="Chat through the gateway, read the audit log, collect dossiers.\n\n"
+    "What is recorded beside calls of models (settings, reviews, incidents, erasures and the like) "
+    "is answered when a signed checkpoint of the audit log covers it. The header "
+    f"`{SEALED}` says so: `yes`; or `no`, where that would have taken too long. Either way it is "
+    "recorded.",
     auth=AUTH,
     parser=StrictParser(),
     urls_namespace="api",

@@ -57,6 +57,7 @@ def test_the_openai_compatible_document_says_which_errors_there_are() -> None:
 
 def test_every_operation_is_complete() -> None:
     described = document()
+    assert "`Lexcustis-Sealed`" in described["info"]["description"]
     assert set(described["components"]["securitySchemes"]) == {"KeyAuth", "SessionAuth"}
     for path, operations in described["paths"].items():
         for method, operation in operations.items():
