@@ -12,28 +12,30 @@ from audit.models import SealState
 
 # Within a generation rows of positions are ordered by transaction, so the row with a record is
 # the last that begins with an earlier transaction, or one that begins with the same. Rows of a
-# negative generation were sealed after a restore, in no such order; there are few.
+# negative generation were sealed after a restore, in no such order; there are few. OFFSET 0 has the
+# planner look each record up by the index, where it would compare it with every row of its log.
 _PLACE = """
 CROSS JOIN LATERAL (
     SELECT position.first + array_position(position.ids, record.id) - 1 AS index
     FROM audit_position AS position
     WHERE position.log_number = record.log_number
-      AND position.generation = generation
-      AND position.xid_from >= CASE WHEN generation < 0 THEN 0 ELSE coalesce(
+      AND position.generation = cluster.generation
+      AND position.xid_from >= CASE WHEN cluster.generation < 0 THEN 0 ELSE coalesce(
           (SELECT earlier.xid_from FROM audit_position AS earlier
            WHERE earlier.log_number = record.log_number
-             AND earlier.generation = generation
+             AND earlier.generation = cluster.generation
              AND earlier.xid_from < record.xid
            ORDER BY earlier.xid_from DESC LIMIT 1), record.xid) END
-      AND (generation < 0 OR position.xid_from <= record.xid)
+      AND (cluster.generation < 0 OR position.xid_from <= record.xid)
       AND record.id = ANY(position.ids)
+    OFFSET 0
 ) AS place
 """
 _FIND = f"""
 SELECT record.id, place.index
 FROM (SELECT id, log_number, xid::text::bigint AS xid FROM audit_record
       WHERE id = ANY(%(ids)s) AND log_number = %(log)s) AS record
-CROSS JOIN unnest(%(generations)s::smallint[]) AS generation
+CROSS JOIN unnest(%(generations)s::smallint[]) AS cluster(generation)
 {_PLACE}
 """  # noqa: S608 - its own parts
 _SIGNED = f"""
@@ -42,7 +44,7 @@ FROM (SELECT id, log_number, xid::text::bigint AS xid FROM audit_record
       WHERE id = ANY(%(ids)s)) AS record
 JOIN audit_log AS log ON log.number = record.log_number
 CROSS JOIN (SELECT max(generation)::integer AS newest FROM audit_sealstate) AS state
-CROSS JOIN generate_series(-state.newest, state.newest) AS generation
+CROSS JOIN generate_series(-state.newest, state.newest) AS cluster(generation)
 {_PLACE}
 WHERE place.index < log.signed_size
 """  # noqa: S608 - its own parts

@@ -23,6 +23,7 @@ from audit.proofs import verify_consistency, verify_inclusion
 from audit.sealing import seal_once
 from audit.signer import LocalSigner, Refusal, Request, signer
 from audit.tree import StoredTree
+from orgs.identifiers import uuid7
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast
 from tests.sealing import seal, wait_for_running_transactions
@@ -275,3 +276,26 @@ def test_a_record_has_a_position_once_it_is_sealed(cast: Cast) -> None:
     seal()
     log.refresh_from_db()
     assert position_of(log.number, receipt.record_id) == log.size - 1
+
+
+def test_a_place_of_another_cluster_hides_none_of_this_one(cast: Cast) -> None:
+    """Transaction numbers begin anew after a restore: those of before lie in between."""
+    first = commit_blocking(a_draft(cast))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_xact_id()::text::bigint")
+        ((between,),) = cursor.fetchall()
+    second = commit_blocking(a_draft(cast))
+    seal()
+    log = current_log(cast.organisation.pk)
+    row = Position.objects.filter(log_number=log.number).latest("first")
+    assert row.ids[-2:] == [first.record_id, second.record_id]
+    Position.objects.create(
+        log_number=log.number,
+        first=10_000,
+        xid_from=between,
+        generation=row.generation + 1,
+        ids=[uuid7()],
+        hashes=bytes(32),
+    )
+    ids = {first.record_id, second.record_id}
+    assert positions_of(log.number, ids).keys() == signed_among(ids) == ids
