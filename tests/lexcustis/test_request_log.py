@@ -41,7 +41,7 @@ def lines_of(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
 
 
 def test_the_line_holds_path_and_status_and_no_query(
-    client: Client, caplog: pytest.LogCaptureFixture
+    database: None, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level("INFO"):
         client.get(f"{PATH}?search=my+illness", headers={"Authorization": "Bearer lxc_secret"})
