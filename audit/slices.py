@@ -53,6 +53,17 @@ SELECT count(*) FROM audit_recordindex
 WHERE organisation_id = %(organisation)s AND log_number = %(log)s
   AND at >= %(from)s AND at < %(until)s
 """
+# Of the records at some positions, how many the index has in the period.
+_COUNT_AT = """
+SELECT count(*) FROM unnest(%(positions)s::bigint[]) AS wanted(index)
+CROSS JOIN LATERAL (
+    SELECT ids[wanted.index - first + 1] AS id FROM audit_position
+    WHERE log_number = %(log)s AND first <= wanted.index ORDER BY first DESC LIMIT 1
+) AS place
+JOIN audit_recordindex AS record ON record.record_id = place.id
+WHERE record.organisation_id = %(organisation)s AND record.log_number = %(log)s
+  AND record.at >= %(from)s AND record.at < %(until)s
+"""
 
 
 class Sink(Protocol):
@@ -70,7 +81,8 @@ OpenRecords = Callable[[int], AbstractContextManager[Sink]]
 class SliceReport:
     """What a slice holds: the records at positions ``first`` to ``end`` - 1.
 
-    Of these ``holes`` are empty lines, where the database holds no record that is one.
+    Of these ``holes`` are empty lines, where the database holds no record that is one;
+    ``gone_in_period`` are those of them that the index has in the period.
     """
 
     origin: str
@@ -83,6 +95,7 @@ class SliceReport:
     checkpoint_before: Checkpoint | None
     checkpoint_after: Checkpoint | None
     unsealed_in_period: int
+    gone_in_period: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +144,7 @@ def export_period(
     }
     _write_proofs(log, folder / "proofs", notes, period=(start, end), as_of=limit.as_of)
     kinds: Counter[bytes] = Counter()
-    holes = 0
+    holes: list[int] = []
     with (
         records(last - first) if records else (folder / RECORDS_FILE).open("wb") as file,
         (folder / "proofs" / "leaf_hashes.bin").open("wb") as hashes,
@@ -139,21 +152,24 @@ def export_period(
         for piece in pieces(log.number, first, last):
             file.write(piece.lines)
             hashes.write(piece.hashes)
-            holes += piece.records.count(b"")
+            if b"" in piece.records:
+                holes += [n for n, record in enumerate(piece.records, piece.first) if not record]
             kinds.update(_kinds_between(piece.records, since, until))
             if witness is not None:
                 witness(piece)
+    gone = _count_at(log, (start, end), holes)
     return SliceReport(
         origin=log.origin,
         first=first,
         end=last,
         records=last - first,
-        holes=holes,
+        holes=len(holes),
         records_in_period=kinds.total(),
         kinds={kind.decode(errors="replace"): count for kind, count in sorted(kinds.items())},
         checkpoint_before=before,
         checkpoint_after=after,
-        unsealed_in_period=max(count - kinds.total(), 0),
+        unsealed_in_period=max(count - kinds.total() - gone, 0),
+        gone_in_period=gone,
     )
 
 
@@ -188,14 +204,8 @@ def _places(
     log: Log, period: tuple[datetime, datetime], limit: Limit
 ) -> tuple[tuple[int, int] | None, int]:
     """The smallest and largest position of the period's records; how many there are at all."""
-    parameters: dict[str, Any] = {
-        "log": log.number,
-        "organisation": log.organisation_id,
-        "from": period[0],
-        "until": period[1],
-        # A head that is not signed yet proves nothing.
-        "provable": min(log.signed_size, limit.size),
-    }
+    # A head that is not signed yet proves nothing.
+    parameters = {**_in_period(log, period), "provable": min(log.signed_size, limit.size)}
     with connection.cursor() as cursor:
         cursor.execute(_COUNT, parameters)
         count = cursor.fetchone()[0]
@@ -204,6 +214,25 @@ def _places(
             cursor.execute(_EDGE.format(direction=direction), parameters)
             edges += cursor.fetchall()
     return ((edges[0][0], edges[1][0]) if edges else None), count
+
+
+def _count_at(log: Log, period: tuple[datetime, datetime], positions: list[int]) -> int:
+    """How many of the records at *positions*, which may be gone, the index has in the period."""
+    if not positions:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT_AT, {**_in_period(log, period), "positions": positions})
+        count: int = cursor.fetchone()[0]
+        return count
+
+
+def _in_period(log: Log, period: tuple[datetime, datetime]) -> dict[str, Any]:
+    return {
+        "log": log.number,
+        "organisation": log.organisation_id,
+        "from": period[0],
+        "until": period[1],
+    }
 
 
 def _before(log: Log, position: int) -> Checkpoint | None:

@@ -28,6 +28,7 @@ _SERVED_NAME = _SERVED.encode()  # found faster than the key, whose quotes are e
 class Slice:
     """What the bundle's records hold: positions ``first`` to ``end`` - 1 of the log.
 
+    Of the period's records ``unsealed`` had no place yet, and ``gone`` are not there any more.
     ``served`` counts, for each provider, the places that its answers named.
     """
 
@@ -37,6 +38,7 @@ class Slice:
     in_period: int
     kinds: Mapping[str, int]
     unsealed: int
+    gone: int
     served: Mapping[str, Mapping[str, int]]
 
 
@@ -77,6 +79,7 @@ def write_slice(
         in_period=report.records_in_period,
         kinds=report.kinds,
         unsealed=report.unsealed_in_period,
+        gone=report.gone_in_period,
         served=places.served,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dossier.collect import ENDINGS, FEW_PEOPLE, Use
 from dossier.comparison import comparison_block
 from dossier.document import Block, Row, Section
+from dossier.evidence import Slice
 from dossier.leaves import Evidence, Leaf, Origin, not_applicable, unknown
 from dossier.material import Material, use_evidence
 from dossier.phrases import Phrase, phrase
@@ -99,13 +100,7 @@ def _coverage(material: Material, log: Evidence) -> tuple[Row, ...]:
                 over=f"audit_log_period.jsonl, positions {sealed.first} to {sealed.end - 1}"
                 if sealed.records
                 else "audit_log_period.jsonl, which is empty",
-                reason=None
-                if missing == 0
-                else phrase(
-                    "%(records)s stand in the index, %(unsealed)s of them were not sealed yet",
-                    records=data.records,
-                    unsealed=sealed.unsealed,
-                ),
+                reason=None if missing == 0 else _why_fewer(data.records, sealed),
             ),
         ),
         Row("running", "Without an ending yet", material.counted(running, "calls-without-ending")),
@@ -114,6 +109,21 @@ def _coverage(material: Material, log: Evidence) -> tuple[Row, ...]:
             "Independent count",
             _independent_count(material),
         ),
+    )
+
+
+def _why_fewer(indexed: int, sealed: Slice) -> Phrase:
+    """Why the bundle has not all records that the index has in the period."""
+    parts = {"records": indexed, "unsealed": sealed.unsealed}
+    if sealed.gone:
+        return phrase(
+            "%(records)s stand in the index; of them not sealed yet: %(unsealed)s; no longer "
+            "there: %(gone)s, see section 10",
+            **parts,
+            gone=sealed.gone,
+        )
+    return phrase(
+        "%(records)s stand in the index, %(unsealed)s of them were not sealed yet", **parts
     )
 
 

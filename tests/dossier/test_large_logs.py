@@ -152,6 +152,7 @@ def test_a_removed_record_is_a_hole_that_the_bundle_tells(
         paper = archive.read(f"{path.stem}/dossier.pdf").decode()
     assert "it is not there any more" in paper
     assert paper.count('class="alarm"') == 2  # on the cover, and on the page of the summary
+    assert "of them not sealed yet: 0; no longer there: 1" in paper
     assert found["verified"] is False
     assert re.match(rf"position {place}\b", found["first_broken_at"])
     assert "not there any more" in found["message"]
