@@ -16,7 +16,7 @@ from uuid import UUID
 
 if TYPE_CHECKING:
     from audit.logs import LogName
-    from audit.records import Prepared
+    from audit.records import Draft, Prepared
     from orgs.models import Organisation
 
 FIRST_DAY, LAST_DAY = date(2026, 10, 1), date(2026, 10, 31)
@@ -37,6 +37,7 @@ PROVIDERS = (
     ("ollama", "self-hosted", False),
 )
 _ENDINGS = (("completed", 93), ("stopped", 3), ("failed", 2), ("blocked", 1), ("interrupted", 1))
+_A_REVIEW_EVERY = 50  # calls; each of three records
 _TURNS_AT_ONCE = 1000
 _WRITERS = 8
 _QUESTION = "Please summarise the attached minutes in five sentences for the board. " * 4
@@ -63,14 +64,15 @@ class _Batch:
 
 
 def fill(records: int) -> Scene:
-    """Make an organisation whose log has *records* records or one more, all sealed."""
+    """Make an organisation whose log has *records* records or a few more, all sealed."""
     from audit.models import Log
     from audit.sealing import seal_once
 
     scene = _organisation()
     _seal_all()
     there = Log.unscoped.get(number=scene.log.number).size
-    turns = max(records - there + 1, 2) // 2
+    of_fifty = 2 * _A_REVIEW_EVERY + 3
+    turns = -(-max(records - there, 2) * _A_REVIEW_EVERY // of_fifty)
     writers = [(f"{0xABC000 + number:012x}", itertools.count(1)) for number in range(_WRITERS)]
     rng = random.Random(53)
     for first in range(0, turns, _TURNS_AT_ONCE):
@@ -78,7 +80,9 @@ def fill(records: int) -> Scene:
         for number in range(first, min(first + _TURNS_AT_ONCE, turns)):
             at = OPENS + timedelta(seconds=SECONDS * number / turns)
             writer, numbers = writers[number % _WRITERS]
-            _turn(batch, scene, at, (writer, numbers), rng)
+            call = _turn(batch, scene, at, (writer, numbers), rng)
+            if number % _A_REVIEW_EVERY == 0:
+                _review(batch, scene, call, (writer, numbers), rng)
         _copy(batch, scene)
         seal_once()
     _seal_all()
@@ -146,8 +150,11 @@ def _turn(
     at: datetime,
     writer: tuple[str, Iterator[int]],
     rng: random.Random,
-) -> None:
-    """One call: the record of the request, that of its ending, and the row of the call."""
+) -> Draft:
+    """One call: the record of the request, that of its ending, and the row of the call.
+
+    Returns the request.
+    """
     from audit.kinds import Kind
     from audit.ledger import Draft, Link
     from audit.records import Text, prepare
@@ -221,6 +228,46 @@ def _turn(
             "provider" if used else "", "", at, ended, ended,
         )
     )  # fmt: skip
+    return request
+
+
+def _review(
+    batch: _Batch,
+    scene: Scene,
+    request: Draft,
+    writer: tuple[str, Iterator[int]],
+    rng: random.Random,
+) -> None:
+    """The answer is looked at by somebody else: asked for, taken up, decided."""
+    from audit.kinds import Kind
+    from audit.ledger import Draft, Link
+    from audit.records import prepare
+    from orgs.identifiers import uuid7
+
+    identifier, numbers = writer
+    seconds, asked = rng.randrange(1, 300), request.at + timedelta(minutes=2)
+    reviewer = {"id": str(scene.people[rng.randrange(20)]), "type": "user"}
+    review_id = uuid7(asked)
+    links = [Link(review_id, "review"), Link(request.id, "request")]
+    body = {name: request.body[name] for name in _OF_CALL}
+    changed = rng.random() < 0.2
+    decision, reason = ("modified", "facts") if changed else ("accepted", "correct")
+    said = {"lexcustis.review.reason": reason, "lexcustis.review.seconds": seconds}
+    for kind, actor, at, more in (
+        ("requested", request.actor, asked, {"id": review_id, "links": links[1:]}),
+        ("assigned", reviewer, asked + timedelta(minutes=9), {"links": links}),
+        (decision, reviewer, asked + timedelta(minutes=9, seconds=seconds), {"links": links}),
+    ):
+        of_decision = said if kind == decision else {}
+        draft = Draft(
+            scene.organisation.pk,
+            Kind(f"oversight.{kind}"),
+            actor,
+            {**body, **of_decision},
+            at=at,
+            **more,
+        )
+        batch.records.append(prepare(draft, scene.log, (identifier, next(numbers))))
 
 
 _CALLS = (
@@ -229,6 +276,10 @@ _CALLS = (
     " error_code, finish_reason, input_tokens, output_tokens,"
     " usage_source, currency, started_at, ended_at, lease_expires_at"
 )
+_OF_CALL = (
+    "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model",
+    "lexcustis.data_region",
+)  # fmt: skip
 _INDEX = (
     "record_id", "organisation_id", "log_number", "at", "kind", "actor_id", "actor_type",
     "provider", "model", "region", "request_id", "slots",
