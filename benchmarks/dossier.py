@@ -5,7 +5,7 @@
 The reference is COPY of the same rows to a file and the SHA-256 of each, in the same run and on the
 same server; CPU time is that of the process and of the server's processes together. Each step is
 a process of its own, as the worker is. The largest organisation has 1,000 people, 100 models at ten
-providers, and 50 AI systems.
+providers, 50 AI systems, and a review of every fiftieth call.
 """
 
 from __future__ import annotations
@@ -48,35 +48,42 @@ def main(scale: str | None = None) -> None:
 
 
 def _tell_bundle(log_number: int, organisation: str, records: int, env: dict[str, str]) -> None:
-    copies = [_step(env, "copy", str(log_number)) for _ in range(_TURNS)]
-    made = _step(env, "make", organisation)
-    copies += [_step(env, "copy", str(log_number)) for _ in range(_TURNS)]
+    copies, made = [], []
+    for _ in range(_TURNS):  # in turns: both find the same server, cold and warm
+        copies.append(_step(env, "copy", str(log_number)))
+        made.append(_step(env, "make", organisation))
+        copies.append(_step(env, "copy", str(log_number)))
     for unit, title in (("cpu", "CPU"), ("wall", "wall")):
         reference = statistics.median(copy[unit] for copy in copies)
+        times = [dossier[unit] for dossier in made]
+        paper = statistics.median(dossier[f"paper_{unit}"] for dossier in made)
         tell(
             f"full dossier over {records:,} records ÷ COPY of the same rows + SHA-256, {title}",
-            made[unit] / reference,
+            statistics.median(times) / reference,
             "times",
             goal="<= 3" if records >= 1_000_000 else None,  # below that, paper is most of it
-            reference=f"dossier {made[unit]:.1f} s, of it paper {made[f'paper_{unit}']:.1f} s; "
+            reference=f"dossier {spread(times)} s, of it paper {paper:.1f} s; "
             f"COPY and SHA-256 {spread([copy[unit] for copy in copies])} s; "
-            f"{made['bytes']:,} bytes",
+            f"{made[-1]['bytes']:,} bytes",
         )
     tell(
         f"peak memory of the worker at {records:,} records",
-        made["peak"] / 1024,
+        max(dossier["peak"] for dossier in made) / 1024,
         "MB",
         goal="<= 300",
     )
     tell(
         "paper of the largest dossier",
-        made["paper_cpu"],
+        max(dossier["paper_cpu"] for dossier in made),
         "s CPU",
         goal="<= 20",
-        reference="1,000 people, 100 models, 10 providers, 50 AI systems",
+        reference="1,000 people, 100 models, 10 providers, 50 AI systems, 9,700 reviews"
+        if records >= 1_000_000
+        else "",
     )
-    tell("the same", _pages_of(Path(made["path"])), "pages", goal="<= 60")
-    _tell_verified(Path(made["path"]))
+    last = Path(made[-1]["path"])
+    tell("the same", _pages_of(last), "pages", goal="<= 60")
+    _tell_verified(last)
 
 
 def _pages_of(bundle: Path) -> int:
@@ -174,7 +181,7 @@ def copy(log_number: str) -> None:
 
 
 def make(organisation_id: str) -> None:
-    """A full dossier of the organisation, from the claim to the published file."""
+    """A full dossier of the organisation, from the claim to the published file; none is before."""
     import django
 
     django.setup()
@@ -206,6 +213,9 @@ def make(organisation_id: str) -> None:
     officer = Membership.objects.for_organisation(UUID(organisation_id)).filter(
         role=Role.COMPLIANCE_OFFICER
     )
+    for before in Dossier.objects.for_organisation(UUID(organisation_id)):
+        before.file.delete(save=False)
+        before.delete()
     row = request_dossier(tenant_of(officer[0]), kind=Kind.FULL, first=FIRST_DAY, last=LAST_DAY)
     seal_once()  # a fifth of a second later the sealer would have
     reverse("admin:index")

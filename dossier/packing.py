@@ -25,7 +25,7 @@ MOST_DEFLATED_BYTES = 64 * 1024 * 1024
 _NOT_DEFLATED = ".bin"  # hashes: nothing makes them shorter
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold; the true dates are inside
 _REGULAR_FILE = 0o100644 << 16
-_BLOCK = 1024 * 1024
+_BLOCK = 4 * 1024 * 1024  # read at once: each time, the thread that sets pages is kept waiting
 
 
 @dataclass(frozen=True, slots=True)
