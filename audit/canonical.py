@@ -12,12 +12,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 MAX_BYTES = 16 * 1024
 MAX_DEPTH = 12
 MAX_INTEGER = 2**53 - 1
 
+_PLAIN, _ARRAYS = (str, bool), (list, tuple)
 _KEY = re.compile(r"[A-Za-z0-9._:/-]{1,100}")
 
 
@@ -25,13 +27,23 @@ class NotCanonical(ValueError):
     """The value cannot be written in, or was not written in, the canonical form."""
 
 
+class _Refused(Exception):
+    """Why a value cannot be written; where it is, is put together on the way out."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.place = ""
+
+
 def encode(value: Mapping[str, Any]) -> bytes:
     """The canonical bytes of an object. Raises :class:`NotCanonical` with the place and reason."""
-    _check(value, "$", 0)
     try:
-        data = json.dumps(
-            value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
-        ).encode()
+        _check(value, 0)
+    except _Refused as refused:
+        raise NotCanonical(f"${refused.place}: {refused.reason}") from None
+    try:
+        data = _write(value).encode()
     except UnicodeEncodeError as error:
         raise NotCanonical("a string holds a lone surrogate") from error
     if len(data) > MAX_BYTES:
@@ -44,7 +56,7 @@ def decode(data: bytes) -> dict[str, Any]:
     if len(data) > MAX_BYTES:
         raise NotCanonical(f"{len(data)} bytes, more than {MAX_BYTES}")
     try:
-        value = json.loads(data.decode(), object_pairs_hook=_object_without_duplicates)
+        value = _read(data.decode())
     except (ValueError, RecursionError) as error:
         raise NotCanonical(str(error)) from error
     if not isinstance(value, dict):
@@ -54,25 +66,43 @@ def decode(data: bytes) -> dict[str, Any]:
     return value
 
 
-def _check(value: object, place: str, depth: int) -> None:
+def _check(value: object, depth: int) -> None:
+    """Raise :class:`_Refused` unless the value is within the profile. Every record passes here."""
     if depth > MAX_DEPTH:
-        raise NotCanonical(f"{place}: nested deeper than {MAX_DEPTH}")
-    if value is None or isinstance(value, str | bool):
-        return
-    if isinstance(value, int):
-        if abs(value) > MAX_INTEGER:
-            raise NotCanonical(f"{place}: the integer is beyond 2^53 - 1; write it as a string")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if not isinstance(key, str) or not _KEY.fullmatch(key):
-                raise NotCanonical(f"{place}: the key {key!r} is not allowed")
-            _check(item, f"{place}.{key}", depth + 1)
-    elif isinstance(value, list | tuple):
+        raise _Refused(f"nested deeper than {MAX_DEPTH}")
+    if isinstance(value, dict):
+        _check_object(value, depth)
+    elif isinstance(value, _ARRAYS):
         for index, item in enumerate(value):
-            _check(item, f"{place}[{index}]", depth + 1)
-    else:
+            _check_within(item, depth, "[]", index)
+    elif value is None or isinstance(value, _PLAIN):
+        return
+    elif not isinstance(value, int):
         kind = type(value).__name__
-        raise NotCanonical(f"{place}: {kind} is not allowed; decimals and the like are strings")
+        raise _Refused(f"{kind} is not allowed; decimals and the like are strings")
+    elif abs(value) > MAX_INTEGER:
+        raise _Refused("the integer is beyond 2^53 - 1; write it as a string")
+
+
+def _check_object(value: dict[object, object], depth: int) -> None:
+    for key, item in value.items():
+        if not isinstance(key, str) or not _is_key(key):
+            raise _Refused(f"the key {key!r} is not allowed")
+        if type(item) is not str or depth == MAX_DEPTH:  # nearly all are, and may be anything
+            _check_within(item, depth, ".", key)
+
+
+def _check_within(item: object, depth: int, signs: str, name: str | int) -> None:
+    try:
+        _check(item, depth + 1)
+    except _Refused as refused:
+        refused.place = f"{signs[0]}{name}{signs[1:]}{refused.place}"
+        raise
+
+
+@lru_cache(maxsize=1024)
+def _is_key(key: str) -> bool:
+    return _KEY.fullmatch(key) is not None
 
 
 def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -80,3 +110,9 @@ def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) != len(pairs):
         raise NotCanonical("a key occurs twice")
     return value
+
+
+_write = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+).encode
+_read = json.JSONDecoder(object_pairs_hook=_object_without_duplicates).decode

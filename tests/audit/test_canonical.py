@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audit.canonical import MAX_BYTES, MAX_INTEGER, NotCanonical, decode, encode
+from audit.canonical import MAX_BYTES, MAX_DEPTH, MAX_INTEGER, NotCanonical, decode, encode
 from audit.verifier import _check_value
 
 KEYS = st.from_regex(r"[A-Za-z0-9._:/-]{1,20}", fullmatch=True)
@@ -57,6 +59,26 @@ def test_it_gives_the_bytes_of_rfc_8785(value: dict[str, Any]) -> None:
 def test_what_lies_outside_the_profile_is_refused(value: dict[str, Any]) -> None:
     with pytest.raises(NotCanonical):
         encode(value)
+
+
+def test_what_is_refused_is_named_with_its_place() -> None:
+    with pytest.raises(NotCanonical, match=re.escape("$.a[1].b.c: float is not allowed")):
+        encode({"a": ["x", {"b": {"c": 1.5}}]})
+    with pytest.raises(NotCanonical, match=re.escape("$.a: the key 'é' is not allowed")):
+        encode({"a": {"é": "x"}})
+
+
+@pytest.mark.parametrize("innermost", ["text", 1, {}, []])
+@pytest.mark.parametrize("wrap", [lambda value: {"a": value}, lambda value: [value]])
+def test_twelve_levels_are_allowed_whatever_the_last_holds(
+    wrap: Callable[[Any], Any], innermost: object
+) -> None:
+    value: Any = innermost
+    for _ in range(MAX_DEPTH - 1):
+        value = wrap(value)
+    assert decode(encode({"a": value})) == {"a": value}
+    with pytest.raises(NotCanonical, match="deeper"):
+        encode({"a": wrap(value)})
 
 
 def test_too_deep_is_refused() -> None:
