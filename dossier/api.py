@@ -25,8 +25,6 @@ from orgs.roles import Permission
 router = Router(tags=["dossiers"])
 router.add_router("/links", links_router)
 
-# Lines may break; other control characters, NUL above all, have no place in a statement.
-
 
 class DossierRow(Schema):
     """A dossier and how far it is. ``message`` says what stood in the way where it failed.

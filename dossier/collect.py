@@ -114,6 +114,12 @@ class Collected:
         return sum(self.kinds.values())
 
     @property
+    def changes_recorded(self) -> int:
+        """How many records of changed settings and policy the period has."""
+        kinds = self.kinds.items()
+        return sum(count for kind, count in kinds if kind.partition(".")[0] in CHANGE_SUBJECTS)
+
+    @property
     def requests_recorded(self) -> int:
         """How many requests the log has, counted independently of :attr:`calls`."""
         return self.kinds.get(Kind.INFERENCE_REQUESTED.value, 0)

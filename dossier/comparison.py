@@ -22,11 +22,11 @@ from dossier.document import Block, Row
 from dossier.leaves import Leaf, Origin, unknown
 from dossier.periods import Period, period_before
 from dossier.phrases import Phrase, phrase
+from dossier.review_figures import DECISIONS
 from llm.models import Inference
 
 if TYPE_CHECKING:
     from dossier.material import Material
-from dossier.review_figures import DECISIONS
 
 LABELS = {
     "calls": "Calls",

@@ -75,6 +75,11 @@ class Material:
         opens, closes = self.period.opens, self.period.closes
         return f"records from {opens:%Y-%m-%dT%H:%M:%SZ} to before {closes:%Y-%m-%dT%H:%M:%SZ}"
 
+    @property
+    def range_from_before(self) -> str:
+        """The same of leaves that count what began before the period, too."""
+        return f"records before {self.collected.until:%Y-%m-%dT%H:%M:%SZ}"
+
     def recorded(
         self,
         value: Value,

@@ -140,7 +140,7 @@ class _Hashed:
 def _update(file: FileIO, digest: hashlib._Hash, start: int, end: int) -> None:
     """Update *digest* with the bytes from *start* to before *end*."""
     file.seek(start)
-    block = memoryview(bytearray(_BLOCK))
+    block = memoryview(bytearray(min(_BLOCK, end - start)))
     while start < end:
         count = file.readinto(block[: end - start])
         if not count:

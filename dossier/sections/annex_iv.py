@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from dossier.catalogue import CATALOGUE
-from dossier.collect import CHANGE_SUBJECTS
 from dossier.document import Document, Row, Section
 from dossier.material import Material
 from dossier.phrases import phrase
@@ -123,10 +122,8 @@ def _calls(material: Material, system: SystemInPeriod) -> Iterable[Row]:
 
 
 def _changes(material: Material, _system: SystemInPeriod) -> Iterable[Row]:
-    kinds = material.collected.kinds
-    total = sum(n for kind, n in kinds.items() if kind.partition(".")[0] in CHANGE_SUBJECTS)
     leaf = material.counted(
-        total,
+        material.collected.changes_recorded,
         "count-records",
         reason="of settings and policy, for all systems: section 21 of the dossier lists them",
     )
@@ -141,7 +138,7 @@ def _incidents(material: Material, system: SystemInPeriod) -> Iterable[Row]:
         len(of_system),
         "incidents-of-system",
         *({"type": "record", "id": str(item.record_ids[0])} for item in of_system),
-        over=f"records before {material.collected.until:%Y-%m-%dT%H:%M:%SZ}",
+        over=material.range_from_before,
     )
     yield Row("incidents", "Recorded incidents about this system", leaf)
 

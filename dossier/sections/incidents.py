@@ -107,7 +107,7 @@ def _counts(material: Material) -> Iterator[Row]:
     for name, label in COUNT_LABELS.items():
         count = counts.get(f"incident.{name}", 0)
         yield Row(name, label, material.counted(count, "count-records"))
-    over = f"records before {material.collected.until:%Y-%m-%dT%H:%M:%SZ}"
+    over = material.range_from_before
     yield Row(
         "listed",
         "Incidents of the period, with those from before that were not over",

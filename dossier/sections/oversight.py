@@ -145,7 +145,7 @@ def _open_at_end(material: Material) -> Leaf:
     return material.counted(
         figures.waiting,
         "open-reviews",
-        over=f"records before {material.collected.until:%Y-%m-%dT%H:%M:%SZ}",
+        over=material.range_from_before,
         reason=reason,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dossier.catalogue import CATALOGUE
-from dossier.collect import CHANGE_SUBJECTS, MOST_CHANGES
+from dossier.collect import MOST_CHANGES
 from dossier.document import Block, Row, Section
 from dossier.leaves import Leaf, not_applicable
 from dossier.material import Material
@@ -92,8 +92,7 @@ def registration(material: Material) -> Section:
 def changes(material: Material) -> Section:
     """Section 21: what was changed, and versions of models that changed silently."""
     data = material.collected
-    counts = {k: n for k, n in data.kinds.items() if k.partition(".")[0] in CHANGE_SUBJECTS}
-    total = sum(counts.values())
+    total = data.changes_recorded
     rows = [
         Row(
             f"change_{number}",

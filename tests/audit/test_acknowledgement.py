@@ -33,18 +33,11 @@ from tests.admin_pages import signed_in
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast
 from tests.live import with_key
+from tests.llm.test_admin_providers import FIELDS
+from tests.llm.test_provider_api import PATH, SIMULATED
 from tests.sealing import seal, sealer_was_seen, sealing_meanwhile
 
-PROVIDERS = "/api/v1/provider-settings"
-SIMULATED = {"name": "Practice", "vendor": "simulated", "default_model": "sim-large"}
-FORM = {
-    **SIMULATED,
-    "data_region": "self-hosted",
-    "training_use": "no",
-    "priority": "10",
-    "timeout_seconds": "5",
-    "options": "{}",
-}
+FORM = {**FIELDS, **SIMULATED, "base_url": "", "allowed_models": ""}
 STOPPED = STOPPED_AFTER + timedelta(seconds=1)
 
 
@@ -139,13 +132,13 @@ def test_a_program_reads_it_in_the_header(cast: Cast, web_server: str) -> None:
     _key, text = create_key(cast.alice, name="key", scopes=[Permission.PROVIDER_MANAGE])
     with with_key(web_server, text, timeout=30) as program:
         with sealing_meanwhile():
-            made = program.post(PROVIDERS, json=SIMULATED)
+            made = program.post(PATH, json=SIMULATED)
         assert (made.status_code, made.headers[HEADER]) == (201, "yes")
         sealer_was_seen(STOPPED)
-        again = program.post(PROVIDERS, json={**SIMULATED, "name": "Another"})
+        again = program.post(PATH, json={**SIMULATED, "name": "Another"})
         assert (again.status_code, again.headers[HEADER]) == (201, "no")
-        assert HEADER not in program.get(PROVIDERS).headers
-        assert HEADER not in program.post(PROVIDERS, json={}).headers
+        assert HEADER not in program.get(PATH).headers
+        assert HEADER not in program.post(PATH, json={}).headers
 
 
 def test_a_request_that_records_nothing_of_the_kind_asks_nothing(cast: Cast) -> None:

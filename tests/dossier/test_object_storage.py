@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +20,15 @@ from django.test import Client
 from moto.server import ThreadedMotoServer
 
 from dossier.downloads import download
-from dossier.models import Dossier, Kind
+from dossier.models import Dossier
 from dossier.production import _remove_leftovers, render
-from dossier.scheduling import request_dossier
 from dossier.upstream_documents import find_document, read_document
 from lexcustis.object_storage import object_storage
 from tests.admin_pages import signed_in
 from tests.cast import Cast
-from tests.dossier.scene import call
 from tests.dossier.test_exactly_once import no_pause
-from tests.dossier.test_manifests import FIRST, LAST
-from tests.dossier.test_production import QuickPaper
+from tests.dossier.test_production import QuickPaper, asked_for
 from tests.dossier.test_upstream import PDF, summary
-from tests.sealing import seal
 
 BUCKET = "dossiers-of-tests"
 
@@ -81,13 +76,6 @@ def keys(bucket: Any) -> list[str]:
 
 async def read(response: StreamingHttpResponse) -> bytes:
     return b"".join([piece async for piece in response])
-
-
-def asked_for(cast: Cast) -> Dossier:
-    call(cast.max, datetime(2026, 10, 10, 12, tzinfo=UTC))
-    made = request_dossier(cast.olivia, kind=Kind.ART53, first=FIRST, last=LAST)
-    seal()
-    return made
 
 
 def test_a_dossier_is_kept_in_the_bucket_and_handed_out_of_it(cast: Cast, bucket: Any) -> None:

@@ -37,6 +37,11 @@ class QuickPaper:
 
 @pytest.fixture
 def dossier(cast: Cast) -> Dossier:
+    return asked_for(cast)
+
+
+def asked_for(cast: Cast) -> Dossier:
+    """A dossier of a month with one call, all of it sealed; nobody has begun with it."""
     call(cast.max, datetime(2026, 10, 10, 12, tzinfo=UTC))
     made = request_dossier(cast.olivia, kind=Kind.ART53, first=FIRST, last=LAST)
     seal()

@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import zipfile
-from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pikepdf
@@ -18,14 +17,12 @@ from django.core.files.storage import default_storage
 
 from audit.checkpoints import verification_key
 from audit.timestamps import Authority
-from dossier.models import Dossier, Kind
+from dossier.models import Dossier
 from dossier.production import render
 from dossier.rendering import WeasyPrintRenderer
-from dossier.scheduling import request_dossier
 from dossier.seal import Sealer, configured_sealer
 from dossier.seal_keys import Pkcs11Key, Pkcs12Key, SealFailed, SealUnavailable
 from tests.cast import Cast
-from tests.dossier.scene import call
 from tests.dossier.seals import (
     PASSPHRASE,
     SealAuthority,
@@ -35,7 +32,7 @@ from tests.dossier.seals import (
     self_signed_file,
     signed_bytes,
 )
-from tests.sealing import seal
+from tests.dossier.test_production import asked_for
 
 
 def sealer(outsider: SealAuthority, *, stamped: bool = True, long_term: bool = False) -> Sealer:
@@ -201,12 +198,7 @@ def dossier(cast: Cast, outsider: SealAuthority, settings) -> Dossier:
     settings.SEAL_PKCS12_FILE = str(outsider.seal_file())
     settings.SEAL_PKCS12_PASSPHRASE = PASSPHRASE
     settings.SEAL_TIMESTAMP_AUTHORITY = {"url": outsider.url, "ca_file": outsider.ca_file}
-    call(cast.max, datetime(2026, 10, 10, 12, tzinfo=UTC))
-    made = request_dossier(
-        cast.olivia, kind=Kind.ART53, first=date(2026, 10, 1), last=date(2026, 10, 31)
-    )
-    seal()
-    return made
+    return asked_for(cast)
 
 
 def unpack(dossier: Dossier, folder: Path) -> Path:
