@@ -42,7 +42,7 @@ from collections.abc import Iterator
 from itertools import islice
 from operator import eq
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 VALID, TAMPERED, UNDECIDED, USAGE = 0, 1, 2, 3
 WORDS = {VALID: "VALID", TAMPERED: "TAMPERED", UNDECIDED: "CANNOT DECIDE"}
@@ -659,8 +659,17 @@ def look_closely(
 
 
 Share = tuple[NamesSeen, NamesSeen, dict[bytes, Runs], "Counter[bytes]", int]
-# Of some records: names, kinds, the requests that they end, writers, the writers' numbers.
-Columns = tuple[list[bytes], list[bytes], list[bytes], list[bytes], list[int]]
+
+
+class Columns(NamedTuple):
+    """What some records say of themselves; ``requests`` are those that they end."""
+
+    names: list[bytes]
+    kinds: Counter[bytes]
+    requests: list[bytes]
+    writers: list[bytes]
+    numbers: list[int]
+    by_writer: dict[bytes, list[int]]
 
 
 class Records:
@@ -697,7 +706,9 @@ class Records:
             except ValueError as error:
                 raise Tampered(f"Position {position + offset}: {error}.") from None
         names, kinds, requests, writers, numbers = map(list, zip(*found))
-        self._note(position, (names, kinds, [it for it in requests if it], writers, numbers))
+        ended = [it for it in requests if it]
+        by_writer = _by_writer(writers, numbers)
+        self._note(position, Columns(names, Counter(kinds), ended, writers, numbers, by_writer))
 
     def _columns(self, buffer: bytearray, ends: list[int]) -> Columns | None:
         """What :meth:`_note` takes; None where a record is not usual, whatever the reason.
@@ -707,15 +718,16 @@ class Records:
         """
         count = len(ends) - 1
         parts = self._split(memoryview(buffer)[: ends[-1] + 1], count)
-        names, kinds, links, writers, numbers = (parts[n::6] for n in range(1, 6))
-        joined, different = b"".join(names), set(kinds)
+        names, kinds, links, writers, digits = (parts[n::6] for n in range(1, 6))
+        joined, different, numbers = b"".join(names), Counter(kinds), list(map(int, digits))
+        by_writer = _by_writer(writers, numbers)
         if not (
             len(names) == count
             and joined.translate(_HEX_TO_0) == _ID_FORM * count
             and joined[14::36] == b"7" * count  # the version
             and not joined[19::36].strip(b"89ab")  # the variant
             and all(map(_KIND.fullmatch, different))
-            and all(map(self._writer.fullmatch, set(writers)))
+            and all(map(self._writer.fullmatch, by_writer))
             and not _UNUSUAL_IN_LINKS.search(b"".join(links))
         ):
             return None
@@ -725,7 +737,7 @@ class Records:
             requests = _REQUESTS.findall(b"\n".join(ends_of))
             if len(requests) != len(ends_of):
                 return None
-        return names, kinds, requests, writers, list(map(int, numbers))
+        return Columns(names, different, requests, writers, numbers, by_writer)
 
     def _split(self, data: memoryview, count: int) -> list[bytes]:
         """The five fields of each record's end, and in front of them what lies before.
@@ -766,25 +778,20 @@ class Records:
 
     def _note(self, position: int, columns: Columns) -> None:
         """Take in what the records from *position* on say."""
-        names, kinds, requests, writers, numbers = columns
-        self.names.add(names)
-        self.endings.add(requests)
-        self.kinds.update(kinds)
-        by_writer: dict[bytes, list[int]] = defaultdict(list)
-        for writer, number in zip(writers, numbers):
-            by_writer[writer].append(number)
-        for writer, of_writer in by_writer.items():
+        self.names.add(columns.names)
+        self.endings.add(columns.requests)
+        self.kinds.update(columns.kinds)
+        for writer, numbers in columns.by_writer.items():
             name = writer[writer.rfind(b'"') + 1 :]
-            again = self.writers.setdefault(name, Numbers()).add_many(of_writer)
+            again = self.writers.setdefault(name, Numbers()).add_many(numbers)
             if again is not None:
-                place = max(
-                    n for n, it in enumerate(zip(writers, numbers)) if it == (writer, again)
-                )
+                said = enumerate(zip(columns.writers, columns.numbers))
+                place = max(n for n, it in said if it == (writer, again))
                 raise Tampered(
-                    f"Position {position + place}: record {names[place].decode()}: "
+                    f"Position {position + place}: record {columns.names[place].decode()}: "
                     f"its writer used the number {again} before."
                 )
-        self.count += len(names)
+        self.count += len(columns.names)
 
     def finish(self, *, from_the_start: bool) -> None:
         """Check what only shows at the end. Raises :class:`Tampered`."""
@@ -804,6 +811,13 @@ class Records:
                     f"Of writer {writer.decode()} the record number {runs[0][1] + 1} is missing: "
                     "it was taken away before it was sealed."
                 )
+
+
+def _by_writer(writers: list[bytes], numbers: list[int]) -> dict[bytes, list[int]]:
+    by_writer: dict[bytes, list[int]] = defaultdict(list)
+    for writer, number in zip(writers, numbers):
+        by_writer[writer].append(number)
+    return by_writer
 
 
 # -- Bundles ---------------------------------------------------------------------------------------
