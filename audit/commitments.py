@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from uuid import UUID
+
+from orgs.randomness import random_bytes
 
 SALT_BYTES = 32
 _TAG = "aal/1/commit"
@@ -18,7 +19,7 @@ _TAG = "aal/1/commit"
 
 def fresh_salt() -> bytes:
     """32 random bytes, one draw for each slot of each record."""
-    return os.urandom(SALT_BYTES)
+    return random_bytes(SALT_BYTES)
 
 
 def commitment(

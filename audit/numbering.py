@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import weakref
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,7 +36,7 @@ class _Taken:
 
 # Bound to the driver's connection: once that is lost nobody knows what was committed, so the next
 # connection has new writers. A forked child never uses its parent's connections.
-_writers: weakref.WeakKeyDictionary[Any, dict[int, _Writer]] = weakref.WeakKeyDictionary()
+_writers: weakref.WeakKeyDictionary[Any, defaultdict[int, _Writer]] = weakref.WeakKeyDictionary()
 
 
 class Numbers:
@@ -52,7 +52,7 @@ class Numbers:
 
     def next(self, log_number: int) -> tuple[str, int]:
         """Writer id and number for the next record of this log; the same until it is taken."""
-        writer = self._of_connection.setdefault(log_number, _Writer())
+        writer = self._of_connection[log_number]
         return writer.id, writer.committed + self._taken[log_number] + 1
 
     def take(self, log_number: int) -> None:
@@ -66,16 +66,16 @@ class Numbers:
         self._taken.clear()
 
 
-def _writers_of(connection: BaseDatabaseWrapper) -> dict[int, _Writer]:
+def _writers_of(connection: BaseDatabaseWrapper) -> defaultdict[int, _Writer]:
     connection.ensure_connection()
-    return _writers.setdefault(connection.connection, {})
+    return _writers.setdefault(connection.connection, defaultdict(_Writer))
 
 
 def take_number(connection: BaseDatabaseWrapper, log_number: int) -> tuple[str, int]:
     """Writer id and number for the next record of this log in the connection's transaction."""
     if not connection.in_atomic_block:
         raise RuntimeError("A record is appended inside a transaction.")
-    writer = _writers_of(connection).setdefault(log_number, _Writer())
+    writer = _writers_of(connection)[log_number]
     # Django drops the hooks of whatever was rolled back, savepoints included, so the hooks that
     # are still there are the numbers in use.
     # Typed as pairs by the stubs; Django keeps triples.

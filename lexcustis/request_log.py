@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 
 import structlog
 from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_and_async_middleware
+
+from orgs.randomness import random_uuid
 
 HEADER = "X-Request-ID"
 # A proxy's id is taken over only in a form that cannot forge or flood a log line.
@@ -59,7 +60,7 @@ def _begin(request: HttpRequest) -> float:
     # Cleared here and not at the end: a streamed answer goes on after the middleware is done.
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(
-        request_id=given if _ACCEPTABLE.fullmatch(given) else str(uuid.uuid4())
+        request_id=given if _ACCEPTABLE.fullmatch(given) else str(random_uuid())
     )
     return time.perf_counter()
 

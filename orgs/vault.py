@@ -23,6 +23,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
 from orgs.models import OrganisationKey
+from orgs.randomness import random_bytes
 
 _VERSION = b"\x01"
 _NONCE = 12
@@ -60,7 +61,7 @@ def instance_keys() -> dict[str, bytes]:
 def seal(organisation_id: UUID, plaintext: bytes, *, place: str) -> bytes:
     """Encrypt *plaintext* for an organisation; *place* names where the result will stand."""
     number, organisation_key = _newest_key(organisation_id)
-    item_key = os.urandom(32)
+    item_key = random_bytes(32)
     associated = _associated(organisation_id, place)
     return b"".join(
         (
@@ -150,7 +151,7 @@ def _associated(organisation_id: UUID, place: str) -> bytes:
 
 
 def _encrypt(key: bytes, plaintext: bytes, associated: bytes) -> bytes:
-    nonce = os.urandom(_NONCE)
+    nonce = random_bytes(_NONCE)
     return nonce + AESGCM(key).encrypt(nonce, plaintext, associated)
 
 
