@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -53,11 +54,13 @@ def renew(inference_ids: set[UUID]) -> None:
 def _hold(inference_id: UUID) -> None:
     global _keeper  # noqa: PLW0603 - one keeper per process
     with _changed:
+        is_first = not _held
         _held.add(inference_id)
         if _keeper is None or not _keeper.is_alive():
             _keeper = threading.Thread(target=_keep, name="inference-leases", daemon=True)
             _keeper.start()
-        _changed.notify()
+        if is_first:
+            _changed.notify()
 
 
 def _keep() -> None:
@@ -65,8 +68,9 @@ def _keep() -> None:
         with _changed:
             while not _held:
                 _changed.wait()
-            # A lease that was given just now holds for three of these.
-            _changed.wait_for(lambda: False, timeout=settings.INFERENCE_LEASE_SECONDS / 3)
+        # A lease that was given just now holds for three of these.
+        time.sleep(settings.INFERENCE_LEASE_SECONDS / 3)
+        with _changed:
             running = set(_held)
         if not running:
             continue

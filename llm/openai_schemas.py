@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from ninja import Schema
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 _ONE_LINE = r"^[^\x00-\x1f\x7f]+$"
 
 
-class FunctionCall(Schema):
+class FunctionCall(BaseModel):
     """What a model wants called; ``arguments`` is JSON text."""
 
     name: str = Field(max_length=200)
     arguments: str
 
 
-class ToolCallIn(Schema):
+class ToolCallIn(BaseModel):
     """An earlier wish of the model to call a tool."""
 
     id: str = Field(max_length=200)
@@ -25,7 +25,7 @@ class ToolCallIn(Schema):
     function: FunctionCall
 
 
-class MessageIn(Schema):
+class MessageIn(BaseModel):
     """One message; ``content`` is text or parts of the types ``text`` and ``image_url``."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
@@ -34,13 +34,13 @@ class MessageIn(Schema):
     tool_call_id: str | None = Field(None, max_length=200)
 
 
-class StreamOptions(Schema):
+class StreamOptions(BaseModel):
     """Options of a streamed answer."""
 
     include_usage: bool | None = None
 
 
-class CompletionIn(Schema):
+class CompletionIn(BaseModel):
     """A chat completion in OpenAI's form."""
 
     model_config = ConfigDict(

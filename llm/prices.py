@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 from llm.providers.base import Usage
 
@@ -109,24 +109,46 @@ def require_price(agreed: Any) -> None:
 def _agreed(usage: Usage, agreed: Any) -> Price:
     if not isinstance(agreed, Mapping) or not {"input", "output"} <= set(agreed):
         raise WrongPrice("A price has “input” and “output”, per million tokens.")
-    try:
-        rates = {name: Decimal(str(agreed[name])) for name in ("input", "output")}
-        rates["cached"] = Decimal(str(agreed.get("cached_input", agreed["input"])))
-        as_of = date.fromisoformat(agreed["as_of"]) if agreed.get("as_of") else None
-    except (InvalidOperation, TypeError, ValueError) as error:
-        raise WrongPrice("A price is a decimal number, and its date like 2026-10-01.") from error
-    if not all(rate.is_finite() and rate >= 0 for rate in rates.values()):
-        raise WrongPrice("A price is not negative.")
-    currency = str(agreed.get("currency", "EUR"))
-    if not re.fullmatch(r"[A-Z]{3}", currency):
-        raise WrongPrice("A currency is three capital letters, such as EUR.")
+    rates = _rates(
+        str(agreed["input"]),
+        str(agreed.get("cached_input", agreed["input"])),
+        str(agreed["output"]),
+        str(agreed.get("currency", "EUR")),
+        str(agreed.get("as_of") or ""),
+    )
     fresh = usage.input_tokens - usage.cached_input_tokens
     amount = (
-        fresh * rates["input"]
-        + usage.cached_input_tokens * rates["cached"]
-        + usage.output_tokens * rates["output"]
+        fresh * rates.input
+        + usage.cached_input_tokens * rates.cached_input
+        + usage.output_tokens * rates.output
     ) / _MILLION
-    return Price(amount.quantize(_PLACES, ROUND_HALF_UP), currency, "agreed price", as_of)
+    whole = amount.quantize(_PLACES, ROUND_HALF_UP)
+    return Price(whole, rates.currency, "agreed price", rates.as_of)
+
+
+class _Rates(NamedTuple):
+    """What a million tokens cost."""
+
+    input: Decimal
+    cached_input: Decimal
+    output: Decimal
+    currency: str
+    as_of: date | None
+
+
+@lru_cache(maxsize=1000)
+def _rates(read: str, cached: str, written: str, currency: str, as_of: str) -> _Rates:
+    """What an agreed price says; every call with its provider asks. Raises :class:`WrongPrice`."""
+    try:
+        rates = Decimal(read), Decimal(cached), Decimal(written)
+        day = date.fromisoformat(as_of) if as_of else None
+    except (InvalidOperation, ValueError) as error:
+        raise WrongPrice("A price is a decimal number, and its date like 2026-10-01.") from error
+    if not all(rate.is_finite() and rate >= 0 for rate in rates):
+        raise WrongPrice("A price is not negative.")
+    if not re.fullmatch(r"[A-Z]{3}", currency):
+        raise WrongPrice("A currency is three capital letters, such as EUR.")
+    return _Rates(*rates, currency, day)
 
 
 def _listed(usage: Usage, provider: str, model: str, at: datetime) -> Decimal | None:
