@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef
 
 from audit.models import Log, Record, RecordIndex
 from audit.reading import said_by
-from audit.records import index_row
+from audit.records import index_columns
 
 _AT_ONCE = 1000
 # When a row was written is the only thing that the record does not say.
@@ -46,9 +46,10 @@ def rebuild_index() -> Rebuilt:
                 found.unreadable.append(record.pk)
                 continue
             log = logs[record.log_number]
-            row = index_row(said, organisation_id=log.organisation_id, log_number=log.number)
-            row.written_at = row.at
-            rows.append(row)
+            columns = index_columns(
+                said, organisation_id=log.organisation_id, log_number=log.number
+            )
+            rows.append(RecordIndex(**columns, written_at=columns["at"]))
             if len(rows) == _AT_ONCE:
                 found.count += _store(rows)
                 rows = []

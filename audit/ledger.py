@@ -15,6 +15,7 @@ from django.db import connection
 
 from audit.awaited import note_at_commit, note_committed
 from audit.logs import log_name
+from audit.models import RecordIndex
 from audit.numbering import give_number_back, take_number
 from audit.records import Draft, Link, Prepared, Receipt, Text, prepare
 from orgs.prepared_queries import insertion
@@ -29,7 +30,7 @@ __all__ = [
     "append",
     "commit",
     "commit_blocking",
-    "commit_if_idle",
+    "commit_together",
 ]
 
 SEAL_CHANNEL = "lexcustis_seal"
@@ -73,18 +74,28 @@ def commit_blocking(draft: Draft, companion: Companion | None = None) -> Receipt
     """:func:`commit` for synchronous code. Not while holding locks the companion needs."""
     from audit.writer import submit, wait, write
 
-    return _noted(draft, wait(write(draft, companion) or submit(draft, companion)))
+    (writing,) = write([(draft, companion)]) or [submit(draft, companion)]
+    return _noted(draft, wait(writing))
 
 
-def commit_if_idle(draft: Draft, companion: Companion | None = None) -> Receipt | None:
-    """:func:`commit_blocking` where nobody is writing; else None, and nothing is done.
+def commit_together(
+    drafts: Sequence[tuple[Draft, Companion | None]],
+) -> list[Receipt | Exception | None]:
+    """:func:`commit_blocking` for several in one transaction: each one's receipt or error.
 
-    For a thread that has better things to do than to wait for others.
+    All None where others wrote for half a second, and then nothing is done: for a thread that has
+    better things to do than to wait for them.
     """
-    from audit.writer import wait, write
+    from audit.writer import outcome_of, write
 
-    writing = write(draft, companion)
-    return None if writing is None else _noted(draft, wait(writing))
+    writing = write(drafts, seconds=0.5)
+    if writing is None:
+        return [None] * len(drafts)
+    outcomes: list[Receipt | Exception | None] = [outcome_of(future) for future in writing]
+    for (draft, _companion), outcome in zip(drafts, outcomes, strict=True):
+        if isinstance(outcome, Receipt):
+            _noted(draft, outcome)
+    return outcomes
 
 
 def _noted(draft: Draft, receipt: Receipt) -> Receipt:
@@ -103,10 +114,10 @@ def insertions(record: Prepared) -> list[Change]:
             # Notifying serialises commits, so only where a person waits for the seal.
             then=f"pg_notify('{SEAL_CHANNEL}', '')" if record.is_awaited else "",
         ),
-        insertion(record.index),
+        insertion(RecordIndex, **record.index),
     ]
     for slot, sealed in record.contents:
-        values = [receipt.record_id, slot, record.index.organisation_id, sealed]
+        values = [receipt.record_id, slot, record.organisation_id, sealed]
         changes.append(Change(_CONTENT, values))
     return changes
 

@@ -17,7 +17,6 @@ from audit.commitments import commitment, fresh_salt
 from audit.hashing import leaf_hash
 from audit.kinds import Kind
 from audit.logs import LogName
-from audit.models import RecordIndex
 from orgs import vault
 from orgs.identifiers import uuid7
 
@@ -104,8 +103,9 @@ class Prepared:
     receipt: Receipt
     log_number: int
     data: bytes
+    organisation_id: UUID
     contents: list[tuple[str, bytes]]  # slot, sealed salt and text
-    index: RecordIndex
+    index: Mapping[str, Any]  # the columns of its RecordIndex
     is_awaited: bool
 
 
@@ -153,8 +153,9 @@ def prepare(draft: Draft, log: LogName, writer: tuple[str, int]) -> Prepared:
         receipt=Receipt(record_id, log.origin, leaf_hash(data), at),
         log_number=log.number,
         data=data,
+        organisation_id=draft.organisation_id,
         contents=contents,
-        index=index_row(record, organisation_id=draft.organisation_id, log_number=log.number),
+        index=index_columns(record, organisation_id=draft.organisation_id, log_number=log.number),
         is_awaited=draft.kind.is_awaited,
     )
 
@@ -189,26 +190,28 @@ def parse(data: bytes) -> dict[str, Any]:
     return record
 
 
-def index_row(record: Mapping[str, Any], *, organisation_id: UUID, log_number: int) -> RecordIndex:
-    """The projection of a record, not yet saved."""
+def index_columns(
+    record: Mapping[str, Any], *, organisation_id: UUID, log_number: int
+) -> dict[str, Any]:
+    """The projection of a record: the columns of its :class:`audit.models.RecordIndex`."""
     body = record["body"]
     request = next((link["id"] for link in record["links"] if link["rel"] == "request"), None)
-    return RecordIndex(
-        record_id=UUID(record["id"]),
-        organisation_id=organisation_id,
-        log_number=log_number,
-        at=read_time(record["at"]),
-        kind=record["kind"],
-        actor_id=record["actor"].get("id", "")[:64],
-        actor_type=record["actor"].get("type", "")[:20],
-        provider=str(body.get("gen_ai.provider.name") or "")[:100],
-        model=str(body.get("gen_ai.response.model") or body.get("gen_ai.request.model") or "")[
+    return {
+        "record_id": UUID(record["id"]),
+        "organisation_id": organisation_id,
+        "log_number": log_number,
+        "at": read_time(record["at"]),
+        "kind": record["kind"],
+        "actor_id": record["actor"].get("id", "")[:64],
+        "actor_type": record["actor"].get("type", "")[:20],
+        "provider": str(body.get("gen_ai.provider.name") or "")[:100],
+        "model": str(body.get("gen_ai.response.model") or body.get("gen_ai.request.model") or "")[
             :200
         ],
-        region=str(body.get("lexcustis.data_region") or "")[:20],
-        request_id=UUID(request) if request else None,
-        slots=sorted(record["content"]),
-    )
+        "region": str(body.get("lexcustis.data_region") or "")[:20],
+        "request_id": UUID(request) if request else None,
+        "slots": sorted(record["content"]),
+    }
 
 
 def content_place(record_id: UUID, slot: str) -> str:

@@ -16,7 +16,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -74,13 +74,15 @@ def submit(draft: Draft, companion: Companion | None) -> _Future:
     return job.future
 
 
-def write(draft: Draft, companion: Companion | None) -> _Future | None:
-    """Write a draft here and now; None where the writer is busy, or this thread must not wait.
+def write(
+    drafts: Sequence[tuple[Draft, Companion | None]], *, seconds: float = 0.0
+) -> list[_Future] | None:
+    """Write drafts here; None where it is not this thread's turn within *seconds*.
 
-    To hand it to another thread and wait for that one takes longer than to write it.
+    Never in an event loop. To hand them to another thread and wait takes longer than to write them.
     """
-    job = _Job(draft, companion)
-    return job.future if _writer().write(job) else None
+    jobs = [_Job(draft, companion) for draft, companion in drafts]
+    return [job.future for job in jobs] if _writer().write(jobs, seconds) else None
 
 
 def wait(future: _Future) -> Receipt:
@@ -90,6 +92,14 @@ def wait(future: _Future) -> Receipt:
             return future.result(seconds)
     future.cancel()
     raise LedgerUnavailable("The ledger did not answer in time.")
+
+
+def outcome_of(future: _Future) -> Receipt | Exception:
+    """What :func:`wait` returns or raises."""
+    try:
+        return wait(future)
+    except Exception as error:
+        return error
 
 
 async def wait_async(future: _Future) -> Receipt:
@@ -130,12 +140,17 @@ class _Writer:
     def put(self, job: _Job) -> None:
         self._jobs.put(job)
 
-    def write(self, job: _Job) -> bool:
-        """Write *job* and what waits, if it is nobody's turn. Whether it was written."""
-        if self._is_waiting or _in_event_loop() or not self._turn.acquire(blocking=False):
+    def write(self, jobs: list[_Job], seconds: float) -> bool:
+        """Write *jobs* and what waits, if it can be their turn. Whether they were written.
+
+        Whoever may not wait stands back for the writer's own thread where that waits.
+        """
+        if _in_event_loop() or (self._is_waiting and not seconds):
+            return False
+        if not self._turn.acquire(timeout=seconds):
             return False
         try:
-            self._write([job])
+            self._write([*jobs])  # what waits joins them
         finally:
             self._turn.release()
         return True

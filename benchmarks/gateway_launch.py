@@ -33,7 +33,7 @@ def unrecorded() -> Any:
         return commit_blocking(draft)
 
     ledger.commit, ledger.commit_blocking = commit, commit_blocking
-    ledger.commit_if_idle = commit_blocking
+    ledger.commit_together = lambda drafts: [commit_blocking(draft) for draft, _companion in drafts]
     return application
 
 

@@ -85,7 +85,9 @@ class Conversation:
                 await self._stream(asked["model"], name, word, pieces, interval / 1000)
             else:
                 await asyncio.sleep(pieces * interval / 1000)
-                self._whole(self._completion(asked["model"], name, word * pieces))
+                texts = _in_turns(word)
+                text = "".join(texts[number % 2] for number in range(pieces))
+                self._whole(self._completion(asked["model"], name, text))
             completed = True
         finally:
             self._journal.end(name, completed=completed)
@@ -94,9 +96,8 @@ class Conversation:
 
     async def _stream(self, model: str, name: str, word: str, pieces: int, seconds: float) -> None:
         chunk = {"id": name, "object": "chat.completion.chunk", "created": 1, "model": model}
-        # Two texts in turns: some gateways cut off a model that only repeats itself.
         texts = []
-        for text in (word, word.replace(" ", "\n")):
+        for text in _in_turns(word):
             delta = {"index": 0, "delta": {"content": text}, "finish_reason": None}
             texts.append(_chunk(json.dumps({**chunk, "choices": [delta]})))
         stop = {"index": 0, "delta": {}, "finish_reason": "stop"}
@@ -166,6 +167,11 @@ async def _serve(port: int) -> None:
 def _first_word(content: Any) -> str:
     text = content if isinstance(content, str) else content[0]["text"]
     return str(text).split()[0] + " "
+
+
+def _in_turns(word: str) -> tuple[str, str]:
+    """Two texts in turns: some gateways cut off a model that only repeats itself."""
+    return word, word.replace(" ", "\n")
 
 
 def _chunk(data: str) -> bytes:

@@ -113,7 +113,10 @@ class ProviderForm(DomainForm):
                 "instance: 30 days, zero retention agreed on 2026-03-01."
             ),
             "priority": _("The enabled provider with the lowest number is offered first."),
-            "timeout_seconds": _("How long to wait for the first and each further piece."),
+            "timeout_seconds": _(
+                "How long to wait for the first and each further piece; five times as long for an "
+                "answer that is asked for whole."
+            ),
             "requests_per_minute": _(
                 "How many requests a minute we send there at most. Empty: no limit of our own."
             ),

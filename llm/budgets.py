@@ -7,10 +7,13 @@ that takes. Settling turns the estimate into the real amount and locks no accoun
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -54,52 +57,116 @@ class Standing:
         return max(self.budget.limit - self.used, Decimal(0))
 
 
+# What came of a reservation: the budgets that the call passes, or why there is none.
+Passed = list[Budget] | Exception
+
+
 def admitted(call: Call) -> Call:
     """Reserve what *call* may take in every budget it counts against.
 
     The same call where all admit it, marked where a budget only warns; with a refusal where one
     blocks it, and then nothing is reserved.
     """
-    if call.refusal is not None or call.route is None:
+    (passed,) = reserve([call])
+    return judged(call, passed)
+
+
+def judged(call: Call, passed: Passed) -> Call:
+    """*call* as :func:`admitted` returns it, after its reservation by :func:`reserve`."""
+    if isinstance(passed, Exception):
+        raise passed
+    if not passed:
         return call
-    budgets = _budgets_of(call.tenant)
-    if not budgets:
-        return call
-    passed = _reserve(call, budgets)
     blocking = next((budget for budget in passed if _blocks(budget, call)), None)
     if blocking is not None:
         return replace(call, refusal=_refusal(blocking))
     return replace(call, passed_budgets=tuple(budget.pk for budget in passed))
 
 
-def _reserve(call: Call, budgets: Sequence[Budget]) -> list[Budget]:
-    """Enter the estimate in every account and return the budgets that are passed.
+def reserve(calls: Sequence[Call]) -> list[Passed]:
+    """Enter each call's estimate in every account it counts against, those of a caller together.
 
-    Nothing is entered where one of them blocks the call.
+    Nothing is entered for a call that a budget blocks.
     """
     if connection.in_atomic_block:
         raise RuntimeError("A reservation is a transaction of its own: others wait for its end.")
+    passed: dict[UUID, Passed] = {}
+    groups: dict[tuple[UUID, UUID, UUID | None], list[_Reservation]] = defaultdict(list)
+    for call in calls:
+        try:
+            made = _reservation(call)
+        except Exception as error:  # of this call alone
+            passed[call.id] = error
+        else:
+            if made.budgets:
+                tenant = call.tenant
+                key = tenant.api_key.pk if tenant.api_key else None
+                groups[tenant.organisation_id, tenant.user.pk, key].append(made)
+    for group in groups.values():
+        passed |= _enter(group)
+    return [passed.get(call.id, []) for call in calls]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reservation:
+    """What a call asks of its accounts; ``values`` are those that differ from call to call."""
+
+    call: Call
+    budgets: Sequence[Budget] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _reservation(call: Call) -> _Reservation:
+    if call.refusal is not None or call.route is None:
+        return _Reservation(call)
+    budgets = _budgets_of(call.tenant)
+    if not budgets:
+        return _Reservation(call)
     estimate = _estimate(call)
+    values = {
+        "call": str(call.id),
+        "starts": [str(_period_start(budget, call.tenant, call.at)) for budget in budgets],
+        "amounts": [str(_amount(budget, *estimate)) for budget in budgets],
+        "blocks": [_blocks(budget, call) for budget in budgets],
+    }
+    return _Reservation(call, budgets, values)
+
+
+def _enter(group: Sequence[_Reservation]) -> dict[UUID, Passed]:
+    """One statement for one caller's calls: it locks the same accounts as for one, in their order.
+
+    What fails for several is tried for each.
+    """
+    call, budgets = group[0].call, group[0].budgets
+    if any(list(one.budgets) != list(budgets) for one in group):
+        return {name: found for one in group for name, found in _enter([one]).items()}
     values = [
         call.tenant.organisation_id,
-        call.id,
         [budget.pk for budget in budgets],
         [_subject(budget, call.tenant) for budget in budgets],
-        [_period_start(budget, call.tenant, call.at) for budget in budgets],
-        [_amount(budget, *estimate) for budget in budgets],
         [budget.limit for budget in budgets],
-        [_blocks(budget, call) for budget in budgets],
+        json.dumps([one.values for one in group]),
     ]
-    # As text: lists in the driver's own form take longer to write than the server takes to answer.
-    ((_off, passed),) = ask(_RESERVE, [as_text(value) for value in values])
-    return [budget for budget, is_passed in zip(budgets, passed, strict=True) if is_passed]
+    try:
+        # As text: lists in the driver's form take longer to write than the server to answer.
+        rows = ask(_RESERVE, [as_text(value) for value in values])
+    except Exception as error:
+        if len(group) == 1:
+            return {call.id: error}
+        return {name: found for one in group for name, found in _enter([one]).items()}
+    return {
+        call_id: [budget for budget, is_passed in zip(budgets, passed, strict=True) if is_passed]
+        for _off, call_id, passed in rows
+    }
 
 
 # Nothing waits for this to be durable: the record of the request, without which nothing is sent,
 # is committed after it and makes it so.
 _RESERVE = """
-    SELECT set_config('synchronous_commit', 'off', true),
-           llm_reserve(%s, %s, %s, %s, %s, %s, %s, %s)
+    SELECT set_config('synchronous_commit', 'off', true), asked.call,
+           llm_reserve(%s, asked.call, %s, %s, asked.starts, asked.amounts, %s, asked.blocks)
+    FROM jsonb_to_recordset(%s)
+        AS asked (call uuid, starts date[], amounts numeric[], blocks boolean[])
 """
 
 

@@ -7,30 +7,24 @@ calls the provider, feeds the answer to the user, and records how it ended.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from django.db import connections
-
-from audit.ledger import Receipt, Text
+from audit.ledger import Text
 from llm import budgets, candidates, history, screened
 from llm.calls import Asked, Call, Place
+from llm.deciding import Decided as DecidedCall
+from llm.deciding import soon_decided
 from llm.providers.base import ChatOptions
-from llm.pump import Pump, record_request
+from llm.pump import Pump
 from llm.screened import NO_CONSENT, Decided
 from llm.sieve import Consent
 from llm.titles import seal_title, title_from
-from orgs.prepared_queries import Question, reading_ahead
+from orgs.prepared_queries import Question
 from orgs.roles import Permission
 from orgs.systems import system_of_call
 from orgs.tenancy import Tenant
-
-# Calls are decided by a few threads that stay: more would only wait for each other, and to make
-# one for a single call takes as long as one of its queries.
-_DECIDING = ThreadPoolExecutor(4, thread_name_prefix="deciding")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +60,7 @@ async def begin(identify: Callable[[], Tenant], wish: Wish) -> Pump:
 
 async def begin_call(prepared: Callable[[], Call]) -> Pump:
     """Run a call until the first event from upstream: decide, then start the pump."""
-    # In this call's context, as sync_to_async would, which takes its time for more than is needed.
-    context = contextvars.copy_context()
-    loop = asyncio.get_running_loop()
-    deciding = loop.run_in_executor(_DECIDING, context.run, _decided, prepared)
+    deciding = soon_decided(prepared)
     try:
         call, requested = await asyncio.shield(deciding)
     except asyncio.CancelledError:
@@ -80,7 +71,7 @@ async def begin_call(prepared: Callable[[], Call]) -> Pump:
     return pump
 
 
-def _stop(deciding: asyncio.Future[tuple[Call, Receipt | None]]) -> None:
+def _stop(deciding: asyncio.Future[DecidedCall]) -> None:
     """Nobody waits any more for what was decided: record that it ended so, if it was recorded."""
     if not deciding.cancelled() and deciding.exception() is None:
         call, requested = deciding.result()
@@ -152,17 +143,3 @@ def ahead(organisation_id: UUID, user_id: UUID, api_key_id: UUID) -> Sequence[Qu
         (candidates.enabled, (organisation_id,)),
         (budgets.counting_for_key, (organisation_id, user_id, api_key_id)),
     ]
-
-
-def _decided(prepared: Callable[[], Call]) -> tuple[Call, Receipt | None]:
-    """Decide, and record the request while this thread is at it, where it need not wait for others.
-
-    The database connection is given back before: it belongs to the thread, whose next call may be
-    long in coming.
-    """
-    try:
-        with reading_ahead():
-            call = budgets.admitted(prepared())
-    finally:
-        connections.close_all()
-    return call, record_request(call)

@@ -110,7 +110,10 @@ class ProviderSettings(TenantModel):
         _("timeout"),
         default=60,
         validators=[MinValueValidator(1)],
-        help_text=_("Seconds to wait for the first and each further piece."),
+        help_text=_(
+            "Seconds to wait for the first and each further piece. An answer that is asked for "
+            "whole may take five times as long."
+        ),
     )
     requests_per_minute = models.PositiveIntegerField(
         _("requests per minute"),

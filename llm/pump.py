@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache, partial
 
 import structlog
@@ -22,7 +24,7 @@ from llm.calls import Call, CallFailed, Ended, Outcome, Refused, State
 from llm.channel import Channel, ReaderGone
 from llm.leases import held
 from llm.outcomes import load_prices, outcome_of
-from llm.providers.base import BaseLLMProvider, ChatStream
+from llm.providers.base import ChatStream
 from llm.providers.errors import ProviderError, Unavailable
 from llm.silence import Silence
 
@@ -30,8 +32,6 @@ logger = structlog.get_logger(__name__)
 
 # The longest that one answer may take, however steadily it comes.
 MAX_SECONDS = 600.0
-# Silence after which a provider without a setting of its own has failed.
-DEFAULT_IDLE_SECONDS = 60.0
 # A client that takes nothing for so long has gone.
 READER_PATIENCE_SECONDS = 60.0
 # An answer that was accepted has begun after this, also where its first word takes longer.
@@ -56,7 +56,7 @@ class Pump:
     """One question under way. Make it inside a running event loop: it starts at once.
 
     ``call`` is the attempt that runs, or the last one; each has records of its own. *requested* is
-    that of its request, where it is recorded already (see :func:`record_request`).
+    that of its request, where it is recorded already (see :func:`record_requests`).
     """
 
     def __init__(self, call: Call, requested: Receipt | None = None) -> None:
@@ -272,8 +272,9 @@ class Pump:
             raise self._halted
         assert call.route is not None
         provider = call.route.provider
-        events = provider.stream_events(call.asked.messages, call.asked.options)
-        self._silence = Silence(events, _patience_with(provider))
+        options = replace(call.asked.options, streamed=call.streamed)
+        events = provider.stream_events(call.asked.messages, options)
+        self._silence = Silence(events, provider.patience(options))
         self.stream = stream = ChatStream(self._silence.events())
         self._is_calling = True
         grace: asyncio.TimerHandle | None = None
@@ -281,11 +282,14 @@ class Pump:
             async with asyncio.timeout(MAX_SECONDS):
                 await stream.open()
                 self._is_open = True
-                grace = self.loop.call_later(GRACE_SECONDS, self._answer)
+                if call.streamed:
+                    grace = self.loop.call_later(GRACE_SECONDS, self._answer)
                 async for text in stream:
+                    self._answer()
+                    if not call.streamed:  # nobody reads it before it is whole
+                        continue
                     if self._first_token is None:
                         self._first_token = time.monotonic()
-                        self._answer()
                     await self.channel.put(text, patience=READER_PATIENCE_SECONDS)
                 self._answer()
         finally:
@@ -332,27 +336,23 @@ def _load_prices_once() -> None:
     asyncio.get_running_loop().run_in_executor(None, load_prices)
 
 
-def _patience_with(provider: BaseLLMProvider) -> float:
-    """The seconds of silence that the provider's settings allow."""
-    configuration = getattr(provider, "configuration", None)
-    return float(getattr(configuration, "idle_seconds", DEFAULT_IDLE_SECONDS))
-
-
 def _uncancel() -> None:
     task = asyncio.current_task()
     if task is not None:
         task.uncancel()
 
 
-def record_request(call: Call) -> Receipt | None:
-    """Record that *call* was requested before its pump is made, unless that had to wait for others.
+def record_requests(calls: Sequence[Call]) -> list[Receipt | Exception | None]:
+    """Record that *calls* were requested before their pumps are made: all in one transaction.
 
-    Raises :class:`CallFailed`.
+    For each its receipt, or the exception that its caller is to see (:class:`CallFailed` where the
+    ledger is away). None where that had to wait for others: then the pump records it.
     """
-    try:
-        return ledger.commit_if_idle(*_request(call))
-    except LedgerUnavailable as error:
-        raise _failed(call, error, None) from error
+    recorded = ledger.commit_together([_request(call) for call in calls])
+    return [
+        _failed(call, outcome, None) if isinstance(outcome, LedgerUnavailable) else outcome
+        for call, outcome in zip(calls, recorded, strict=True)
+    ]
 
 
 def _request(call: Call) -> tuple[Draft, Companion]:

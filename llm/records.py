@@ -169,6 +169,8 @@ def tool_calls_json(outcome: Outcome) -> str:
 
 def writable(words: str) -> str:
     """Upstream's own words cut short, without what UTF-8 or PostgreSQL cannot hold."""
+    if words.isascii() and len(words) <= _LONGEST and "\0" not in words:
+        return words
     return words[:_LONGEST].encode(errors="replace").decode().replace("\0", "?")
 
 

@@ -29,20 +29,20 @@ class AlreadyEnded(Exception):
 
 def beginning(call: Call, receipt: Receipt) -> list[Change]:
     """What notes that *call* was requested, and its place in a conversation."""
-    changes = [insertion(_inference(call, receipt))]
+    changes = [_inference(call, receipt)]
     if call.place is None:
         return changes
     if call.attempt > 1:
         # The answer stands where it stood; what makes it is now this attempt.
         values = [receipt.record_id, call.place.answer_id, call.tenant.organisation_id]
         return [*changes, Change(_ANSWERED_ANEW, values)]
-    messages = _messages(call, call.place, receipt)
-    return [_conversation(call, call.place), *changes, *map(insertion, messages)]
+    return [_conversation(call, call.place), *changes, *_messages(call, call.place, receipt)]
 
 
-def _inference(call: Call, receipt: Receipt) -> Inference:
+def _inference(call: Call, receipt: Receipt) -> Change:
     tenant, place = call.tenant, call.place
-    return Inference(
+    return insertion(
+        Inference,
         id=receipt.record_id,
         organisation_id=tenant.organisation_id,
         user_id=tenant.user.pk,
@@ -136,15 +136,14 @@ def _conversation(call: Call, place: Place) -> Change:
         values = [call.at, place.conversation_id, call.tenant.organisation_id, call.tenant.user.pk]
         return Change(_CONTINUED, values)
     return insertion(
-        Conversation(
-            id=place.conversation_id,
-            organisation_id=call.tenant.organisation_id,
-            user_id=call.tenant.user.pk,
-            sealed_title=place.sealed_title,
-            system_id=call.system_id,
-            created_at=call.at,
-            updated_at=call.at,
-        )
+        Conversation,
+        id=place.conversation_id,
+        organisation_id=call.tenant.organisation_id,
+        user_id=call.tenant.user.pk,
+        sealed_title=place.sealed_title,
+        system_id=call.system_id,
+        created_at=call.at,
+        updated_at=call.at,
     )
 
 
@@ -158,12 +157,13 @@ _ANSWERED_ANEW = (
 )
 
 
-def _messages(call: Call, place: Place, receipt: Receipt) -> list[Message]:
+def _messages(call: Call, place: Place, receipt: Receipt) -> list[Change]:
     shared = {
         "organisation_id": call.tenant.organisation_id,
         "conversation_id": place.conversation_id,
     }
-    answer = Message(
+    answer = insertion(
+        Message,
         id=place.answer_id,
         parent_id=place.prompt_id,
         role=Message.Role.ASSISTANT,
@@ -172,7 +172,8 @@ def _messages(call: Call, place: Place, receipt: Receipt) -> list[Message]:
         created_at=call.at + timedelta(microseconds=1),  # after its question, in every order
         **shared,
     )
-    prompt = Message(
+    prompt = insertion(
+        Message,
         id=place.prompt_id,
         parent_id=place.parent_id,
         role=Message.Role.USER,

@@ -75,8 +75,8 @@ def decide(
             options=replace(sifted.asked.options, model=route.model),
             screened_by=offer.rules.of_screening,
         )
-        sifted = replace(sifted, asked=asked)
-    return replace(sifted, route=route, refusal=refusal)
+        return replace(sifted, asked=asked, route=route)
+    return replace(sifted, refusal=refusal)
 
 
 def told(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.models.sql import Query
 from django.db.models.sql.compiler import SQLCompiler
 
-from orgs.trips import Change, ask, ask_together
+from orgs.trips import Change, Rows, ask, ask_together
 
 _Model = TypeVar("_Model", bound=models.Model)
 
@@ -37,8 +37,15 @@ class PreparedQuery(Generic[_Model]):
 
     def __call__(self, *values: Any) -> list[_Model]:
         """The rows for *values*, one for each example. Reads the database."""
-        ahead = getattr(_ahead, "rows", {}).pop((self, values), None)
-        rows = ask(self._written.sql, self.params(values)) if ahead is None else ahead
+        answers: _Answers | None = getattr(_asked, "answers", None)
+        if answers is None:
+            return self.found(ask(self.sql, self.params(values)))
+        if (self, values) not in answers:
+            answers[self, values] = self.found(ask(self.sql, self.params(values)))
+        return list(answers[self, values])
+
+    def found(self, rows: Rows) -> list[_Model]:
+        """The objects that *rows* say."""
         found = self._written.query_set.all()
         found.query = found.query.chain(_Answered)
         found.query.answer = (self._written, rows)  # type: ignore[attr-defined]
@@ -82,7 +89,7 @@ class _Written:
 class _Answered(Query):
     """A query whose rows are there."""
 
-    answer: tuple[_Written, list[tuple[Any, ...]]]
+    answer: tuple[_Written, Rows]
 
     def get_compiler(
         self, using: Any = None, connection: Any = None, elide_empty: Any = True
@@ -98,43 +105,59 @@ class _Answered(Query):
 
 
 Question = tuple[PreparedQuery[Any], tuple[Any, ...]]
-_ahead = threading.local()
+_Answers = dict[Question, list[Any]]
+_asked = threading.local()
 
 
 @contextlib.contextmanager
-def reading_ahead() -> Iterator[None]:
-    """In this block, on this thread, :func:`read_ahead` does what it says; else nothing."""
-    _ahead.rows = {}
+def asking_once() -> Iterator[None]:
+    """In this block, on this thread, each question is asked once.
+
+    Whoever asks it again gets the same objects, which nobody may change, and :func:`read_ahead`
+    does what it says. For what is decided at one moment.
+    """
+    _asked.answers = {}
     try:
         yield
     finally:
-        del _ahead.rows
+        del _asked.answers
 
 
 def read_ahead(*questions: Question) -> None:
-    """Ask now, on one way to the server, what will be asked: each answer is given once."""
-    if hasattr(_ahead, "rows"):
-        found = ask_together(*((query.sql, query.params(values)) for query, values in questions))
-        _ahead.rows.update(zip(questions, found, strict=True))
+    """Ask now, on one way to the server, what will be asked; nothing outside of the block."""
+    answers: _Answers | None = getattr(_asked, "answers", None)
+    if answers is None:
+        return
+    new = [question for question in questions if question not in answers]
+    if new:
+        told = ask_together(*((query.sql, query.params(values)) for query, values in new))
+        for question, rows in zip(new, told, strict=True):
+            answers[question] = question[0].found(rows)
 
 
-def insertion(row: models.Model) -> Change:
-    """What inserts *row*, whose key is set.
+def insertion(model: type[models.Model], /, **values: Any) -> Change:
+    """What inserts a row of *model* with *values*, by the names of their columns, and its defaults.
 
     What ``save`` does, where its SQL is the same each time; for fields that the server reads from
-    their text.
+    their text. Raises TypeError for a column that the model has not.
     """
-    fields, sql = _insertion(type(row))
-    return Change(sql, [field.pre_save(row, add=True) for field in fields])
+    defaults, sql = _insertion(model)
+    row = [values.pop(name) if name in values else default() for name, default in defaults]
+    if values:
+        raise TypeError(f"{model.__name__} has no {', '.join(values)}.")
+    return Change(sql, row)
 
 
 @cache
-def _insertion(model: type[models.Model]) -> tuple[list[Any], str]:
-    """The columns that the database does not fill itself, and the statement."""
+def _insertion(model: type[models.Model]) -> tuple[list[tuple[str, Callable[[], Any]]], str]:
+    """The columns that the database does not fill itself with their defaults, and the statement."""
     concrete: Sequence[Any] = model._meta.concrete_fields
     fields = [field for field in concrete if not field.has_db_default()]
+    if any(getattr(field, "auto_now", False) for field in fields):
+        raise TypeError(f"{model.__name__} has a time that only Django's save() knows.")
     quote = connections[DEFAULT_DB_ALIAS].ops.quote_name
     columns = ", ".join(quote(field.column) for field in fields)
     places = ", ".join(["%s"] * len(fields))
     table = quote(model._meta.db_table)
-    return fields, f"INSERT INTO {table} ({columns}) VALUES ({places})"  # noqa: S608 - names only
+    sql = f"INSERT INTO {table} ({columns}) VALUES ({places})"  # noqa: S608 - names only
+    return [(field.attname, field.get_default) for field in fields], sql

@@ -13,6 +13,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+# Silence after which a provider without a setting of its own has failed.
+IDLE_SECONDS = 60.0
 # What vendors count for a picture lies between some hundred and two thousand tokens.
 PICTURE_TOKENS = 1500
 
@@ -244,7 +246,8 @@ class ChatResponse:
 class ChatOptions:
     """How to answer. What a model does not take is left out by its adapter.
 
-    ``tools`` and ``tool_choice`` are in OpenAI's form; ``output_schema`` is a JSON Schema.
+    ``tools`` and ``tool_choice`` are in OpenAI's form; ``output_schema`` is a JSON Schema. Where
+    nobody reads the answer before it is whole (not ``streamed``), an adapter may ask for it whole.
     """
 
     temperature: float | None = 0.3
@@ -257,6 +260,7 @@ class ChatOptions:
     output_schema: Mapping[str, Any] | None = None
     model: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    streamed: bool = True
 
 
 class BaseLLMProvider(abc.ABC):
@@ -301,6 +305,11 @@ class BaseLLMProvider(abc.ABC):
             stream.raw_finish_reason,
             stream.reasoning,
         )
+
+    def patience(self, options: ChatOptions) -> float:
+        """The seconds of silence after which a call with *options* has failed."""
+        configuration = getattr(self, "configuration", None)
+        return float(getattr(configuration, "idle_seconds", IDLE_SECONDS))
 
     async def count_tokens(self, messages: Sequence[ChatMessage]) -> int:
         """About how many tokens *messages* are: a byte-based estimate unless the vendor counts."""

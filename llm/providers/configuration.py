@@ -60,7 +60,7 @@ class Configuration:
 
     def with_model(self, model: str) -> Configuration:
         """The same, for another model."""
-        return replace(self, model=model)
+        return self if model == self.model else replace(self, model=model)
 
     def parsed_base_url(self) -> BaseUrl:
         """The address to call. Raises :class:`~llm.providers.addresses.UnsafeAddress`.

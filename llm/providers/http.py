@@ -81,20 +81,21 @@ class Upstream:
         *,
         headers: Mapping[str, str] | None = None,
         seconds: float | None = None,
+        head_seconds: float | None = None,
     ) -> AsyncIterator[Answer]:
         """Call, and read the answer inside the block; leaving the block ends the call at once.
 
         *body* becomes JSON, unless it is bytes, whose media type is then in *headers*. A status
         other than 2xx raises what it stands for. *path* begins with a slash, or is a whole URL of
-        the same origin.
+        the same origin. *head_seconds* is how long the answer's headers may take, else the
+        setting's timeout.
         """
         url, sent, content = self._request(method, path, body, headers or {})
         deadline = time.monotonic() + (seconds or self.total_seconds)
         async with client_for(self.identity, self.base_url, self.networks, self.ca_file) as client:
             with _as_provider_errors(self.provider):
-                async with asyncio.timeout(
-                    min(self.idle_seconds + CONNECT_SECONDS, seconds or 1e9)
-                ):
+                head = (head_seconds or self.idle_seconds) + CONNECT_SECONDS
+                async with asyncio.timeout(min(head, seconds or 1e9)):
                     response = await client.request(
                         method, url, headers=sent, data=content or None, allow_redirects=False
                     )
@@ -254,11 +255,11 @@ class Answer:
         body = bytearray()
         while True:
             piece = await self._piece(time.monotonic() + self._upstream.idle_seconds)
-            if not piece:
-                return bytes(body)
             body += piece
             if len(body) > limit:
                 raise too_large(limit)
+            if not piece or self._response.content.at_eof():
+                return bytes(body)
 
     async def _piece(self, until: float) -> bytes:
         wait = min(until, self._deadline) - time.monotonic()

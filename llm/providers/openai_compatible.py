@@ -35,6 +35,8 @@ from llm.providers.framing import ServerSentEvent, ServerSentEvents
 from llm.providers.http import Answer
 
 DONE = "[DONE]"
+# How many times as long a whole answer may take as the first piece of a stream.
+WHOLE_TIMES_IDLE = 5
 _RESERVED = frozenset({"model", "messages", "stream"})
 
 FINISH_REASONS: Mapping[str, FinishReason] = {
@@ -77,11 +79,8 @@ class OpenAICompatibleProvider(HTTPProvider, Embeds):
 
     def __init__(self, configuration: Configuration) -> None:
         super().__init__(configuration)
-        self.ways = replace(
-            self.dialect,
-            **configuration.vendor.dialect,
-            **configuration.options.get("dialect", {}),
-        )
+        differences = {**configuration.vendor.dialect, **configuration.options.get("dialect", {})}
+        self.ways = replace(self.dialect, **differences) if differences else self.dialect
 
     def chat_path(self, model: str) -> str:
         """Where chat completions are, below the base URL."""
@@ -96,10 +95,12 @@ class OpenAICompatibleProvider(HTTPProvider, Embeds):
     ) -> AsyncGenerator[Event, None]:
         """The answer as events."""
         body = self.body(messages, options)
-        accept = {"accept": "text/event-stream"}
+        accept = {"accept": "text/event-stream" if options.streamed else "application/json"}
         path = self.chat_path(body["model"])
         reading = Reading(self.upstream.provider)
-        async with self.upstream.call("POST", path, body, headers=accept) as answer:
+        async with self.upstream.call(
+            "POST", path, body, headers=accept, head_seconds=self.patience(options)
+        ) as answer:
             reading.headers(answer.headers)
             async for chunks in self._chunks(answer, reading):
                 for event in joined(reading.all_events(chunks)):
@@ -112,7 +113,7 @@ class OpenAICompatibleProvider(HTTPProvider, Embeds):
     ) -> AsyncGenerator[Iterable[Any], None]:
         """The chunks that came together, each parsed when it is its turn."""
         if "application/json" in answer.headers.get("content-type", ""):
-            yield [await answer.json()]  # it does not stream
+            yield [await answer.json()]  # it was not asked to stream, or cannot
             reading.done = True
             return
         answer.require_media("event-stream", "octet-stream", "text/plain")
@@ -132,6 +133,13 @@ class OpenAICompatibleProvider(HTTPProvider, Embeds):
                 chunk = {"error": chunk}
             yield chunk
 
+    def patience(self, options: ChatOptions) -> float:
+        """The setting's timeout; longer for a whole answer, which is silent while it is made."""
+        found = self.configuration
+        if options.streamed:
+            return found.idle_seconds
+        return min(WHOLE_TIMES_IDLE * found.idle_seconds, found.total_seconds)
+
     def body(self, messages: Sequence[ChatMessage], options: ChatOptions) -> dict[str, Any]:
         """The request, in the server's words."""
         model = options.model or self.provider_model
@@ -140,9 +148,9 @@ class OpenAICompatibleProvider(HTTPProvider, Embeds):
             **{name: value for name, value in options.extra.items() if name not in _RESERVED},
             "model": model,
             "messages": [self.message(message) for message in messages],
-            "stream": True,
+            "stream": options.streamed,
         }
-        if self.ways.asks_usage:
+        if options.streamed and self.ways.asks_usage:
             body["stream_options"] = {"include_usage": True}
         if not (self.ways.fixed_sampling and re.match(self.ways.fixed_sampling, model)):
             _put(body, "temperature", options.temperature)

@@ -163,6 +163,17 @@ def test_a_reservation_whose_call_was_never_recorded_is_given_back(cast: Cast) -
     assert used(cast.alice) == [Decimal(0)]
 
 
+def test_entries_do_not_pile_up_between_compactions(cast: Cast) -> None:
+    simulated(cast)
+    budget(cast, limit=Decimal(100_000))
+    for _ in range(120):
+        admitted = budgets.admitted(call(cast.max))
+        outcome = Outcome(State.COMPLETED, usage=Usage(3, 4))
+        change_together([budgets.settling(admitted.id, outcome)])
+    assert used(cast.alice) == [Decimal(120 * 7)]
+    assert BudgetEntry.objects.filter(account__organisation=cast.organisation).count() <= 51
+
+
 def test_settling_twice_counts_once(cast: Cast) -> None:
     simulated(cast)
     budget(cast)

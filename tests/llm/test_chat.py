@@ -277,7 +277,7 @@ def test_p1_without_the_ledger_the_call_is_refused(
         raise LedgerUnavailable("away")
 
     simulated(cast)
-    monkeypatch.setattr(ledger, "commit_if_idle", away)
+    monkeypatch.setattr(ledger, "commit_together", away)
     response = max_.post("/api/v1/chat", json={"message": "Hello"})
     assert response.status_code == 503
     assert response.json()["error"]["code"] == "ledger_unavailable"

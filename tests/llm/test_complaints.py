@@ -105,6 +105,21 @@ def test_usage_that_nobody_asked_for_is_counted_and_not_shown(
 
 
 @pytest.mark.parametrize("stream", [True, False])
+def test_a_provider_streams_only_to_who_reads_a_stream(
+    gateway: Gateway, web_server: str, key: str, stream: bool
+) -> None:
+    """Models that their vendor streams to verified organisations alone answer whole to all."""
+    gateway.add("First", answering())
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hello"}], "stream": stream}
+    with with_key(web_server, key, timeout=30) as client:
+        assert client.post("/v1/chat/completions", json=body).status_code == 200
+    (request,) = gateway.servers["First"].requests
+    assert request.json["stream"] is stream
+    (call,) = gateway.attempts()
+    assert (call.first_token_ms is not None) == stream
+
+
+@pytest.mark.parametrize("stream", [True, False])
 def test_an_error_inside_a_200_is_an_error(
     gateway: Gateway, web_server: str, key: str, stream: bool
 ) -> None:

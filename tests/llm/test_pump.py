@@ -84,13 +84,13 @@ async def test_p1_the_request_is_committed_before_the_provider_hears_of_it(cast:
 async def test_p1_also_where_deciding_and_recording_are_one_visit(cast: Cast) -> None:
     provider = Scripted()
     committed: list[int] = []
-    real = ledger.commit_if_idle
+    real = ledger.commit_together
 
     def watched(*arguments: Any) -> Any:
         committed.append(len(provider.calls))
         return real(*arguments)
 
-    with mock.patch.object(ledger, "commit_if_idle", watched):
+    with mock.patch.object(ledger, "commit_together", watched):
         pump = await chat.begin_call(lambda: call_of(cast, provider))
         await pump.finished()
     assert committed == [0]

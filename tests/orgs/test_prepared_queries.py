@@ -9,12 +9,13 @@ from uuid import UUID
 import pytest
 from django.db import connection, connections
 
+from orgs.identifiers import uuid7
 from orgs.models import Membership, User
 from orgs.prepared_queries import (
     PreparedQuery,
+    asking_once,
     insertion,
     read_ahead,
-    reading_ahead,
 )
 from orgs.trips import ask, change_together
 from tests.cast import Cast
@@ -91,7 +92,9 @@ def test_rows_are_inserted_as_django_would_write_them(cast: Cast) -> None:
         User(email=f"{name}-{cast.organisation.slug}@example.org", name=name)
         for name in ("Ada", "Zoë")
     ]
-    change_together([insertion(user) for user in made])
+    names = [field.attname for field in User._meta.concrete_fields]
+    values = [{name: getattr(user, name) for name in names} for user in made]
+    change_together([insertion(User, **row) for row in values])
     for user in made:
         found = User.objects.get(pk=user.pk)
         assert (found.name, found.created_at, found.is_active) == (
@@ -101,19 +104,49 @@ def test_rows_are_inserted_as_django_would_write_them(cast: Cast) -> None:
         )
 
 
-def test_what_is_read_ahead_is_given_once_and_to_nobody_later(cast: Cast) -> None:
+@pytest.mark.usefixtures("cast")
+def test_rows_have_the_defaults_of_their_columns_and_no_others() -> None:
+    email = f"{uuid7()}@example.org"
+    change_together([insertion(User, email=email, name="Ada")])
+    found = User.objects.get(email=email)
+    assert (found.name, found.is_active, found.is_staff) == ("Ada", True, False)
+    with pytest.raises(TypeError, match="no nickname"):
+        insertion(User, email=email, nickname="A")
+
+
+def test_a_question_is_asked_once_in_its_block_and_anew_after_it(cast: Cast) -> None:
     prepared = PreparedQuery(_of_organisation, UUID(int=1), "example")
-    values = (cast.organisation.pk, "auditor")
+    values, nobody = (cast.organisation.pk, "auditor"), (UUID(int=9), "auditor")
     expected = prepared(*values)
-    with reading_ahead():
-        read_ahead((prepared, values), (prepared, (UUID(int=9), "auditor")))
+    with asking_once():
+        read_ahead((prepared, values), (prepared, nobody))
         removed = Membership.objects.for_organisation(cast.organisation.pk)
         removed.exclude(role="auditor").delete()
-        assert prepared(UUID(int=9), "auditor") == []
+        assert prepared(*nobody) == []
+        first, second = prepared(*values), prepared(*values)
+        assert first == second == expected
+        first.clear()  # a list of one's own
         assert prepared(*values) == expected
-        assert prepared(*values) == []
-        read_ahead((prepared, values))
+    assert prepared(*values) == []
+    read_ahead((prepared, values))  # outside of a block it reads nothing
     Membership.unscoped.create(
         organisation=cast.organisation, user=expected[0].user, role=expected[0].role
     )
     assert len(prepared(*values)) == 1
+
+
+def test_threads_share_no_answers(cast: Cast) -> None:
+    prepared = PreparedQuery(_of_organisation, UUID(int=1), "example")
+    values = (cast.organisation.pk, "auditor")
+
+    def found_there() -> int:
+        try:
+            return len(prepared(*values))
+        finally:
+            connections.close_all()
+
+    with asking_once(), ThreadPoolExecutor(1) as thread:
+        before = len(prepared(*values))
+        removed = Membership.objects.for_organisation(cast.organisation.pk)
+        removed.exclude(role="auditor").delete()
+        assert (before > 0, thread.submit(found_there).result()) == (True, 0)

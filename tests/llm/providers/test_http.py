@@ -11,6 +11,7 @@ import time
 import zlib
 from email.utils import format_datetime
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -207,6 +208,32 @@ async def test_a_server_that_accepts_and_says_nothing_is_unavailable(
     monkeypatch.setattr(http, "CONNECT_SECONDS", 0.2)
     with pytest.raises(Unavailable, match="in time"):
         await ask(loopback, Reply(before=5), idle_seconds=0.2)
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_whole_answer_may_be_silent_while_it_is_made(
+    loopback: Loopback, streamed: bool
+) -> None:
+    choice = {"message": {"content": "Hi"}, "finish_reason": "stop"}
+    loopback.always(Reply.json({"id": "1", "model": "m", "choices": [choice]}, before=1.0))
+    provider = loopback.provider("openai_compatible", idle_seconds=0.2)
+    with mock.patch("llm.providers.http.CONNECT_SECONDS", 0.5):
+        asked = provider.chat([ChatMessage("user", "Hi")], streamed=streamed)
+        if streamed:
+            with pytest.raises(Unavailable, match="in time"):
+                await asked
+        else:
+            assert (await asked).text == "Hi"
+
+
+async def test_a_whole_answer_takes_no_longer_than_a_call_may(loopback: Loopback) -> None:
+    loopback.always(Reply.json({}, before=5))
+    provider = loopback.provider("openai_compatible", total_seconds=0.3)
+    with (
+        mock.patch("llm.providers.http.CONNECT_SECONDS", 0.2),
+        pytest.raises(Unavailable, match="in time"),
+    ):
+        await provider.chat([ChatMessage("user", "Hi")], streamed=False)
 
 
 async def test_a_stall_in_the_middle_is_unavailable_and_keeps_what_came(loopback: Loopback) -> None:

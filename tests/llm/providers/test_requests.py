@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from llm.providers.addresses import UnsafeAddress
-from llm.providers.base import ChatMessage, Image, Model, ToolCall
+from llm.providers.base import ChatMessage, FinishReason, Image, Model, ToolCall, Usage
 from llm.providers.configuration import Configuration
 from llm.providers.errors import BadResponse
 from llm.providers.registry import BUILT_IN, UnknownVendor, build, region, vendor, vendors
@@ -79,6 +79,28 @@ async def test_a_request_in_openais_form(loopback: Loopback) -> None:
             {"role": "user", "content": "And now?"},
         ],
     }
+
+
+async def test_an_answer_that_nobody_reads_before_it_is_whole_is_asked_for_whole(
+    loopback: Loopback,
+) -> None:
+    """Some models may not be streamed, and some servers state no usage in streams."""
+    call = {"id": "c1", "type": "function", "function": {"name": "rain", "arguments": "{}"}}
+    message = {"role": "assistant", "content": "Hello", "tool_calls": [call]}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+    usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+    whole = {"id": "x1", "model": "a-model-2026", "choices": [choice], "usage": usage}
+    loopback.always(Reply.json({"object": "chat.completion", **whole}))
+    provider = loopback.provider("openai_compatible")
+    answer = await provider.chat([ChatMessage("user", "Hi")], streamed=False)
+    (request,) = loopback.requests
+    assert request.headers["accept"] == "application/json"
+    assert request.json["stream"] is False
+    assert "stream_options" not in request.json
+    assert (answer.text, answer.tool_calls) == ("Hello", (ToolCall("c1", "rain", "{}"),))
+    assert (answer.model, answer.upstream_id) == ("a-model-2026", "x1")
+    assert answer.usage == Usage(3, 2)
+    assert answer.finish_reason is FinishReason.TOOL_CALLS
 
 
 async def test_mistral_is_asked_in_its_own_words(loopback: Loopback) -> None:

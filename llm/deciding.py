@@ -1,0 +1,185 @@
+"""Calls that wait to be decided are decided together.
+
+To decide a call is some Python and three ways to the database: what is read for it, what it
+reserves, and the record of its request. A thread that takes all calls that wait goes each way once
+for all of them: what several ask alike is read once, after the last of them came, and their records
+are one COMMIT. A call that comes alone is decided at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import structlog
+from django.db import OperationalError, connections
+
+from audit.ledger import Receipt
+from llm import budgets
+from llm.calls import Call
+from llm.pump import record_requests
+from orgs.prepared_queries import asking_once
+
+logger = structlog.get_logger(__name__)
+
+_MOST_AT_ONCE = 16
+# More threads would only wait for each other. Usually one is at work; another one helps where that
+# takes so long over what it has.
+_MOST_THREADS = 4
+_HELP_SECONDS = 0.02
+# Whoever waited so long for a database that fails speaks for those who come after it.
+_LONG_SECONDS = 1.0
+
+Decided = tuple[Call, Receipt | None]
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A call to be decided, in the context of whoever asks for it: language, request id."""
+
+    prepared: Callable[[], Call]
+    future: asyncio.Future[Decided]
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
+    call: Call | None = None
+    receipt: Receipt | None = None
+    error: Exception | None = None
+
+    def prepare(self) -> None:
+        """Everything that is read for the call."""
+        try:
+            self.call = self.context.run(self.prepared)
+        except Exception as error:  # it belongs to whoever asked, and to nobody else
+            self.error = error
+
+    def judge(self, passed: budgets.Passed) -> None:
+        """What the budgets that the call passes make of it."""
+        assert self.call is not None
+        try:
+            self.call = self.context.run(budgets.judged, self.call, passed)
+        except Exception as error:
+            self.call, self.error = None, error
+
+    def note(self, recorded: Receipt | Exception | None) -> None:
+        """What became of the record of the request."""
+        if isinstance(recorded, Exception):
+            self.error = recorded
+        else:
+            self.receipt = recorded
+
+    def tell(self) -> None:
+        """Hand the outcome over; in the event loop."""
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        elif self.call is not None:
+            self.future.set_result((self.call, self.receipt))
+
+
+class _Deciders:
+    """The calls that wait, and the threads that take them."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[_Waiting] = deque()
+        self._at_work = 0
+        self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="deciding")
+
+    def put(self, one: _Waiting) -> None:
+        """Let a call be decided: by a thread that begins now, or by the one that is at work."""
+        self._waiting.append(one)
+        if not self._begin(most=1):
+            one.future.get_loop().call_later(_HELP_SECONDS, self._begin)
+
+    def _begin(self, most: int = _MOST_THREADS) -> bool:
+        """Set another thread to work, if calls wait and fewer than *most* are at it."""
+        with self._lock:
+            if not self._waiting or self._at_work >= most:
+                return False
+            self._at_work += 1
+        self._threads.submit(self._work)
+        return True
+
+    def _work(self) -> None:
+        while batch := self._taken():
+            try:
+                _decide(batch)
+            except Exception as error:  # nobody may wait for ever
+                logger.exception("inference.not_decided", calls=len(batch))
+                for one in batch:
+                    one.error = one.error or error
+            _tell(batch)
+
+    def _taken(self) -> list[_Waiting]:
+        """What waits, up to a limit; with nothing this thread's work is over."""
+        with self._lock:
+            count = min(len(self._waiting), _MOST_AT_ONCE)
+            if not count:
+                self._at_work -= 1
+            return [self._waiting.popleft() for _ in range(count)]
+
+
+_deciders = _Deciders()
+
+
+def soon_decided(prepared: Callable[[], Call]) -> asyncio.Future[Decided]:
+    """Decide the call that *prepared* makes, in another thread.
+
+    The receipt is that of its request, None where the ledger is busy and it is not recorded yet.
+    The future may raise what *prepared* raises, and :class:`llm.calls.CallFailed`.
+    """
+    future: asyncio.Future[Decided] = asyncio.get_running_loop().create_future()
+    _deciders.put(_Waiting(prepared, future))
+    return future
+
+
+def _decide(batch: list[_Waiting]) -> None:
+    """Prepare, admit and record. A connection to the database is held for the first two only."""
+    try:
+        with asking_once():
+            _prepare(batch)
+            _admit([one for one in batch if one.call is not None])
+    finally:
+        connections.close_all()
+    ready = [(one, one.call) for one in batch if one.call is not None]
+    recorded = record_requests([call for _one, call in ready])
+    for (one, _call), outcome in zip(ready, recorded, strict=True):
+        one.note(outcome)
+
+
+def _prepare(batch: list[_Waiting]) -> None:
+    began = time.monotonic()
+    for number, one in enumerate(batch):
+        one.prepare()
+        if isinstance(one.error, OperationalError) and time.monotonic() - began > _LONG_SECONDS:
+            for other in batch[number + 1 :]:
+                other.error = one.error
+            return
+
+
+def _admit(batch: list[_Waiting]) -> None:
+    passed = budgets.reserve([one.call for one in batch if one.call is not None])
+    for one, outcome in zip(batch, passed, strict=True):
+        one.judge(outcome)
+
+
+def _tell(batch: list[_Waiting]) -> None:
+    """Wake each event loop once."""
+    own: dict[asyncio.AbstractEventLoop, list[_Waiting]] = defaultdict(list)
+    for one in batch:
+        own[one.future.get_loop()].append(one)
+    for loop, waiting in own.items():
+        with contextlib.suppress(RuntimeError):  # it is closed: nobody waits there any more
+            loop.call_soon_threadsafe(_tell_here, waiting)
+
+
+def _tell_here(waiting: list[_Waiting]) -> None:
+    for one in waiting:
+        one.tell()
