@@ -149,9 +149,10 @@ def _decide(batch: list[_Waiting]) -> None:
     finally:
         connections.close_all()
     ready = [(one, one.call) for one in batch if one.call is not None]
-    recorded = record_requests([call for _one, call in ready])
-    for (one, _call), outcome in zip(ready, recorded, strict=True):
-        one.note(outcome)
+    if ready:
+        recorded = record_requests([call for _one, call in ready])
+        for (one, _call), outcome in zip(ready, recorded, strict=True):
+            one.note(outcome)
 
 
 def _prepare(batch: list[_Waiting]) -> None:

@@ -100,9 +100,12 @@ def prepare(
     )
 
 
+_in_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def _prompt(messages: Any) -> bytes:
     """The messages as they are recorded: all that the caller sent, as JSON."""
-    text = json.dumps(messages, ensure_ascii=False, separators=(",", ":"))
+    text = _in_json(messages)
     try:
         return text.encode()
     except UnicodeEncodeError as error:

@@ -262,8 +262,10 @@ class Answer:
                 return bytes(body)
 
     async def _piece(self, until: float) -> bytes:
-        wait = min(until, self._deadline) - time.monotonic()
         with _as_provider_errors(self._upstream.provider):
+            if ready := self._response.content.read_nowait():
+                return ready
+            wait = min(until, self._deadline) - time.monotonic()
             async with asyncio.timeout(max(wait, 0)):
                 return await self._response.content.readany()
 
@@ -301,8 +303,11 @@ class _as_provider_errors:  # noqa: N801 - reads as a statement
             raise Unavailable(f"{self.provider} closed the connection too early.") from None
 
 
+_in_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def _json(body: Any) -> bytes:
-    return b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
+    return b"" if body is None else _in_json(body).encode()
 
 
 def _media(content_type: str) -> str:
