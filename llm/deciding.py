@@ -33,7 +33,7 @@ _MOST_AT_ONCE = 16
 # More threads would only wait for each other. Usually one is at work; another one helps where that
 # takes so long over what it has.
 _MOST_THREADS = 4
-_HELP_SECONDS = 0.02
+_HELP_SECONDS = 0.05
 # Whoever waited so long for a database that fails speaks for those who come after it.
 _LONG_SECONDS = 1.0
 
