@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from itertools import compress
+from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -84,80 +85,89 @@ def judged(call: Call, passed: Passed) -> Call:
 
 
 def reserve(calls: Sequence[Call]) -> list[Passed]:
-    """Enter each call's estimate in every account it counts against, those of a caller together.
+    """Enter each call's estimate in every account it counts against, those of the same together.
 
     Nothing is entered for a call that a budget blocks.
     """
     if connection.in_atomic_block:
         raise RuntimeError("A reservation is a transaction of its own: others wait for its end.")
     passed: dict[UUID, Passed] = {}
-    groups: dict[tuple[UUID, UUID, UUID | None], list[_Reservation]] = defaultdict(list)
+    groups: dict[_Accounts, list[_Reservation]] = defaultdict(list)
     for call in calls:
         try:
             made = _reservation(call)
         except Exception as error:  # of this call alone
             passed[call.id] = error
         else:
-            if made.budgets:
-                tenant = call.tenant
-                key = tenant.api_key.pk if tenant.api_key else None
-                groups[tenant.organisation_id, tenant.user.pk, key].append(made)
-    for group in groups.values():
-        passed |= _enter(group)
+            if made is not None:
+                groups[made.accounts].append(made)
+    for accounts, group in groups.items():
+        passed |= _enter(accounts, group)
     return [passed.get(call.id, []) for call in calls]
+
+
+class _Accounts(NamedTuple):
+    """Whose accounts a call counts against: the budgets in the order of locking, and their limits.
+
+    Calls that have them alike go together.
+    """
+
+    organisation_id: UUID
+    budget_ids: tuple[UUID, ...]
+    subject_ids: tuple[UUID, ...]
+    limits: tuple[Decimal, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Reservation:
     """What a call asks of its accounts; ``values`` are those that differ from call to call."""
 
-    call: Call
-    budgets: Sequence[Budget] = ()
-    values: Mapping[str, Any] = field(default_factory=dict)
+    call_id: UUID
+    budgets: Sequence[Budget]
+    accounts: _Accounts
+    values: Mapping[str, Any]
 
 
-def _reservation(call: Call) -> _Reservation:
+def _reservation(call: Call) -> _Reservation | None:
+    """What to enter for a call; None where nothing is."""
     if call.refusal is not None or call.route is None:
-        return _Reservation(call)
+        return None
     budgets = _budgets_of(call.tenant)
     if not budgets:
-        return _Reservation(call)
+        return None
     estimate = _estimate(call)
+    accounts = _Accounts(
+        call.tenant.organisation_id,
+        tuple(budget.pk for budget in budgets),
+        tuple(_subject(budget, call.tenant) for budget in budgets),
+        tuple(budget.limit for budget in budgets),
+    )
     values = {
         "call": str(call.id),
         "starts": [str(_period_start(budget, call.tenant, call.at)) for budget in budgets],
         "amounts": [str(_amount(budget, *estimate)) for budget in budgets],
         "blocks": [_blocks(budget, call) for budget in budgets],
     }
-    return _Reservation(call, budgets, values)
+    return _Reservation(call.id, budgets, accounts, values)
 
 
-def _enter(group: Sequence[_Reservation]) -> dict[UUID, Passed]:
-    """One statement for one caller's calls: it locks the same accounts as for one, in their order.
+def _enter(accounts: _Accounts, group: Sequence[_Reservation]) -> dict[UUID, Passed]:
+    """One statement for calls of the same accounts: it locks them as for one, in their order.
 
     What fails for several is tried for each.
     """
-    call, budgets = group[0].call, group[0].budgets
-    if any(list(one.budgets) != list(budgets) for one in group):
-        return {name: found for one in group for name, found in _enter([one]).items()}
-    values = [
-        call.tenant.organisation_id,
-        [budget.pk for budget in budgets],
-        [_subject(budget, call.tenant) for budget in budgets],
-        [budget.limit for budget in budgets],
-        json.dumps([one.values for one in group]),
-    ]
+    organisation_id, *lists = accounts
+    values = [organisation_id, *map(list, lists), json.dumps([one.values for one in group])]
     try:
         # As text: lists in the driver's form take longer to write than the server to answer.
         rows = ask(_RESERVE, [as_text(value) for value in values])
     except Exception as error:
         if len(group) == 1:
-            return {call.id: error}
-        return {name: found for one in group for name, found in _enter([one]).items()}
-    return {
-        call_id: [budget for budget, is_passed in zip(budgets, passed, strict=True) if is_passed]
-        for _off, call_id, passed in rows
-    }
+            return {group[0].call_id: error}
+        alone = [_enter(accounts, [one]) for one in group]
+        return {call_id: passed for found in alone for call_id, passed in found.items()}
+    are_passed = {call_id: passed for _off, call_id, passed in rows}
+    return {one.call_id: list(compress(one.budgets, are_passed[one.call_id])) for one in group}
 
 
 # Nothing waits for this to be durable: the record of the request, without which nothing is sent,

@@ -14,8 +14,7 @@ from uuid import UUID
 from audit.ledger import Text
 from llm import budgets, candidates, history, screened
 from llm.calls import Asked, Call, Place
-from llm.deciding import Decided as DecidedCall
-from llm.deciding import soon_decided
+from llm.deciding import DecidedCall, soon_decided
 from llm.providers.base import ChatOptions
 from llm.pump import Pump
 from llm.screened import NO_CONSENT, Decided

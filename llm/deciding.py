@@ -17,6 +17,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from django.db import OperationalError, connections
@@ -37,7 +38,7 @@ _HELP_SECONDS = 0.05
 # Whoever waited so long for a database that fails speaks for those who come after it.
 _LONG_SECONDS = 1.0
 
-Decided = tuple[Call, Receipt | None]
+DecidedCall = tuple[Call, Receipt | None]
 
 
 @dataclass(slots=True, eq=False)
@@ -45,24 +46,16 @@ class _Waiting:
     """A call to be decided, in the context of whoever asks for it: language, request id."""
 
     prepared: Callable[[], Call]
-    future: asyncio.Future[Decided]
+    future: asyncio.Future[DecidedCall]
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
     call: Call | None = None
     receipt: Receipt | None = None
     error: Exception | None = None
 
-    def prepare(self) -> None:
-        """Everything that is read for the call."""
+    def go_on(self, step: Callable[..., Call], *given: Any) -> None:
+        """Take the next step; what it raises belongs to whoever asked, and to nobody else."""
         try:
-            self.call = self.context.run(self.prepared)
-        except Exception as error:  # it belongs to whoever asked, and to nobody else
-            self.error = error
-
-    def judge(self, passed: budgets.Passed) -> None:
-        """What the budgets that the call passes make of it."""
-        assert self.call is not None
-        try:
-            self.call = self.context.run(budgets.judged, self.call, passed)
+            self.call = self.context.run(step, *given)
         except Exception as error:
             self.call, self.error = None, error
 
@@ -129,13 +122,13 @@ class _Deciders:
 _deciders = _Deciders()
 
 
-def soon_decided(prepared: Callable[[], Call]) -> asyncio.Future[Decided]:
+def soon_decided(prepared: Callable[[], Call]) -> asyncio.Future[DecidedCall]:
     """Decide the call that *prepared* makes, in another thread.
 
     The receipt is that of its request, None where the ledger is busy and it is not recorded yet.
     The future may raise what *prepared* raises, and :class:`llm.calls.CallFailed`.
     """
-    future: asyncio.Future[Decided] = asyncio.get_running_loop().create_future()
+    future: asyncio.Future[DecidedCall] = asyncio.get_running_loop().create_future()
     _deciders.put(_Waiting(prepared, future))
     return future
 
@@ -145,30 +138,32 @@ def _decide(batch: list[_Waiting]) -> None:
     try:
         with asking_once():
             _prepare(batch)
-            _admit([one for one in batch if one.call is not None])
+            ready = _going_on(batch)
+            passed = budgets.reserve([call for _one, call in ready])
+            for (one, call), outcome in zip(ready, passed, strict=True):
+                one.go_on(budgets.judged, call, outcome)
     finally:
         connections.close_all()
-    ready = [(one, one.call) for one in batch if one.call is not None]
-    if ready:
+    if ready := _going_on(batch):
         recorded = record_requests([call for _one, call in ready])
-        for (one, _call), outcome in zip(ready, recorded, strict=True):
-            one.note(outcome)
+        for (one, _call), receipt in zip(ready, recorded, strict=True):
+            one.note(receipt)
 
 
 def _prepare(batch: list[_Waiting]) -> None:
+    """Everything that is read for the calls."""
     began = time.monotonic()
     for number, one in enumerate(batch):
-        one.prepare()
+        one.go_on(one.prepared)
         if isinstance(one.error, OperationalError) and time.monotonic() - began > _LONG_SECONDS:
             for other in batch[number + 1 :]:
                 other.error = one.error
             return
 
 
-def _admit(batch: list[_Waiting]) -> None:
-    passed = budgets.reserve([one.call for one in batch if one.call is not None])
-    for one, outcome in zip(batch, passed, strict=True):
-        one.judge(outcome)
+def _going_on(batch: list[_Waiting]) -> list[tuple[_Waiting, Call]]:
+    """Those that nothing has failed for so far."""
+    return [(one, one.call) for one in batch if one.call is not None]
 
 
 def _tell(batch: list[_Waiting]) -> None:

@@ -37,9 +37,7 @@ class PreparedQuery(Generic[_Model]):
 
     def __call__(self, *values: Any) -> list[_Model]:
         """The rows for *values*, one for each example. Reads the database."""
-        answers: _Answers | None = getattr(_asked, "answers", None)
-        if answers is None:
-            return self.found(ask(self.sql, self.params(values)))
+        answers: _Answers = getattr(_asked, "answers", {})  # outside of a block it is forgotten
         if (self, values) not in answers:
             answers[self, values] = self.found(ask(self.sql, self.params(values)))
         return list(answers[self, values])
@@ -153,7 +151,9 @@ def _insertion(model: type[models.Model]) -> tuple[list[tuple[str, Callable[[], 
     """The columns that the database does not fill itself with their defaults, and the statement."""
     concrete: Sequence[Any] = model._meta.concrete_fields
     fields = [field for field in concrete if not field.has_db_default()]
-    if any(getattr(field, "auto_now", False) for field in fields):
+    if any(
+        getattr(field, name, False) for field in fields for name in ("auto_now", "auto_now_add")
+    ):
         raise TypeError(f"{model.__name__} has a time that only Django's save() knows.")
     quote = connections[DEFAULT_DB_ALIAS].ops.quote_name
     columns = ", ".join(quote(field.column) for field in fields)

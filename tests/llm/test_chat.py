@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -273,8 +274,8 @@ def test_p1_without_the_ledger_the_call_is_refused(
 ) -> None:
     from audit import ledger
 
-    def away(*_: Any) -> None:
-        raise LedgerUnavailable("away")
+    def away(drafts: Sequence[Any]) -> list[LedgerUnavailable]:
+        return [LedgerUnavailable("away") for _ in drafts]
 
     simulated(cast)
     monkeypatch.setattr(ledger, "commit_together", away)

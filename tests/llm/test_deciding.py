@@ -20,7 +20,7 @@ from audit.models import RecordIndex
 from llm import budgets, deciding
 from llm.calls import Call, Refused
 from llm.chat import Wish, prepare
-from llm.deciding import Decided, soon_decided
+from llm.deciding import DecidedCall, soon_decided
 from llm.models import Budget, BudgetEntry
 from llm.providers.base import ChatOptions
 from orgs import prepared_queries
@@ -51,7 +51,7 @@ def watched(name: str, module: Any) -> Iterator[list[Any]]:
         yield given
 
 
-async def together(*prepared: Prepared) -> list[Decided | BaseException]:
+async def together(*prepared: Prepared) -> list[DecidedCall | BaseException]:
     """What becomes of calls that wait while something else is decided, and so come as one batch."""
     release = threading.Event()
 
@@ -78,7 +78,7 @@ async def test_what_waits_is_read_reserved_and_recorded_at_once(cast: Cast) -> N
         watched("ask", prepared_queries) as questions,
     ):
         found = await together(*(asking(cast.max) for _ in range(5)))
-    calls = [one[0] for one in found if not isinstance(one, BaseException)]
+    calls = calls_of(found)
     assert len({call.id for call in calls}) == 5
     assert [len(drafts) for drafts in commits if drafts] == [5]
     assert len(reservations) == 1
@@ -86,6 +86,10 @@ async def test_what_waits_is_read_reserved_and_recorded_at_once(cast: Cast) -> N
     ids = [call.id for call in calls]
     assert await recorded(cast, ids) == 5
     assert await sync_to_async(BudgetEntry.objects.filter(inference_id__in=ids).count)() == 5
+
+
+def calls_of(found: Sequence[DecidedCall | BaseException]) -> list[Call]:
+    return [one[0] for one in found if not isinstance(one, BaseException)]
 
 
 @sync_to_async
@@ -110,7 +114,7 @@ async def test_of_several_at_once_a_budget_admits_what_it_has_left(cast: Cast) -
     await sync_to_async(simulated)(cast)
     await sync_to_async(budget)(cast, limit=Decimal(2 * 125))
     found = await together(*(asking(cast.max) for _ in range(5)))
-    refused = [one[0].refusal is not None for one in found if not isinstance(one, BaseException)]
+    refused = [call.refusal is not None for call in calls_of(found)]
     assert refused == [False, False, True, True, True]
 
 
@@ -120,7 +124,10 @@ async def test_each_is_refused_in_its_own_language(
     await sync_to_async(simulated)(cast)
     await sync_to_async(budget)(cast, limit=Decimal(1))
     languages = ["de", "en", "fr"]
-    refusal = lambda _budget: Refused("budget_exceeded", translation.get_language() or "")  # noqa: E731
+
+    def refusal(_budget: Budget) -> Refused:
+        return Refused("budget_exceeded", translation.get_language() or "")
+
     monkeypatch.setattr(budgets, "_refusal", refusal)
 
     def spoken(language: str) -> Prepared:
@@ -131,8 +138,7 @@ async def test_each_is_refused_in_its_own_language(
         return prepared
 
     found = await together(*map(spoken, languages))
-    refusals = [one[0].refusal for one in found if not isinstance(one, BaseException)]
-    assert [one.message for one in refusals if one] == languages
+    assert [call.refusal.message for call in calls_of(found) if call.refusal] == languages
 
 
 async def test_callers_with_different_budgets_pay_each_from_their_own(cast: Cast) -> None:
@@ -140,7 +146,7 @@ async def test_callers_with_different_budgets_pay_each_from_their_own(cast: Cast
     person = {"scope": Budget.Scope.USER, "user_id": cast.max.user.pk, "limit": Decimal(125)}
     await sync_to_async(budget)(cast, **person)
     found = await together(asking(cast.max), asking(cast.rita), asking(cast.max), asking(cast.rita))
-    refused = [one[0].refusal is not None for one in found if not isinstance(one, BaseException)]
+    refused = [call.refusal is not None for call in calls_of(found)]
     assert refused == [False, False, True, False]
 
 
