@@ -8,7 +8,7 @@ DATABASE_REMEMBERS_PLANS is off.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from psycopg import Cursor, RawCursor
+from psycopg import Connection, Cursor, RawCursor
 from psycopg.pq import ExecStatus
 
 Statement = tuple[str, Sequence[Any] | Mapping[str, Any]]
@@ -48,11 +48,36 @@ def ask_together(*statements: Statement, binary: bool = False) -> list[Rows]:
     link = connection.connection
     with connection.wrap_database_errors:
         cursors = [Cursor(link) for _statement in statements]
-        with link.pipeline() if len(statements) > 1 else contextlib.nullcontext():
+        with _one_way(link) if len(statements) > 1 else contextlib.nullcontext():
             for cursor, (query, parameters) in zip(cursors, statements, strict=True):
                 cursor.execute(query, parameters, prepare=True, binary=binary)
         # (psycopg's description, which would tell as well, describes every column.)
         return [cursor.fetchall() if _has_rows(cursor) else [] for cursor in cursors]
+
+
+@contextlib.contextmanager
+def _one_way(link: Connection[Any]) -> Iterator[None]:
+    """A pipeline whose statements leave together at its end.
+
+    The driver's own sends each of them and looks for answers in between; every time Python lets
+    another thread go first, and this one waits for its turn again.
+    """
+    with link.pipeline() as pipeline:
+
+        def put_down() -> tuple[()]:
+            while pipeline.command_queue:
+                pipeline.command_queue.popleft()()  # into a buffer
+            return ()
+
+        pipeline._communicate_gen = put_down  # type: ignore[assignment, method-assign]
+        try:
+            yield
+        except BaseException:
+            link.close()  # else the end of the pipeline would commit what stood before the error
+            connection.close()
+            raise
+        finally:
+            del pipeline._communicate_gen
 
 
 def _has_rows(cursor: Cursor[Any]) -> bool:
@@ -76,7 +101,7 @@ def change_together(*groups: Sequence[Change]) -> None:
     connection.ensure_connection()
     link = connection.connection
     # Outside of a transaction the server makes one of all that comes in a pipeline.
-    way = link.pipeline() if len(groups) > 1 else contextlib.nullcontext()
+    way = _one_way(link) if len(groups) > 1 else contextlib.nullcontext()
     with connection.wrap_database_errors, way:
         for changes in groups:
             statement = _joined(tuple((change.sql, change.then) for change in changes))
