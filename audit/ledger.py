@@ -65,17 +65,19 @@ async def commit(draft: Draft, companion: Companion | None = None) -> Receipt:
     it raises, or a change does, this draft alone is not recorded and the exception reaches the
     caller. Raises :class:`LedgerUnavailable`.
     """
-    from audit.writer import submit, wait_async
+    from audit.writer import wait_async
 
-    return _noted(draft, await wait_async(submit(draft, companion)))
+    return _noted(draft, await wait_async(draft, companion))
 
 
 def commit_blocking(draft: Draft, companion: Companion | None = None) -> Receipt:
     """:func:`commit` for synchronous code. Not while holding locks the companion needs."""
-    from audit.writer import submit, wait, write
+    from audit.writer import wait, write
 
-    (writing,) = write([(draft, companion)]) or [submit(draft, companion)]
-    return _noted(draft, wait(writing))
+    (outcome,) = write([(draft, companion)]) or [wait(draft, companion)]
+    if isinstance(outcome, Exception):
+        raise outcome
+    return _noted(draft, outcome)
 
 
 def commit_together(
@@ -86,16 +88,15 @@ def commit_together(
     All None where others wrote for half a second, and then nothing is done: for a thread that has
     better things to do than to wait for them.
     """
-    from audit.writer import outcome_of, write
+    from audit.writer import write
 
-    writing = write(drafts, seconds=0.5)
-    if writing is None:
+    outcomes = write(drafts, seconds=0.5)
+    if outcomes is None:
         return [None] * len(drafts)
-    outcomes: list[Receipt | Exception | None] = [outcome_of(future) for future in writing]
     for (draft, _companion), outcome in zip(drafts, outcomes, strict=True):
         if isinstance(outcome, Receipt):
             _noted(draft, outcome)
-    return outcomes
+    return [*outcomes]
 
 
 def _noted(draft: Draft, receipt: Receipt) -> Receipt:

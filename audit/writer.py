@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import concurrent.futures
 import contextlib
 import copy
 import os
@@ -17,6 +16,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -37,6 +37,7 @@ from audit.logs import log_name
 from audit.models import Record
 from audit.numbering import Numbers
 from audit.records import Draft, Prepared, Receipt, prepare
+from orgs.handover import hand_over
 from orgs.trips import Change, change_together
 
 logger = structlog.get_logger(__name__)
@@ -50,68 +51,81 @@ _GRACE_SECONDS = 1.0
 _BATCH = 64
 _RETRY_PAUSE_SECONDS = 0.1
 
-_Future = concurrent.futures.Future[Receipt]
+_Future = Future[Receipt] | asyncio.Future[Receipt]
 
 
 @dataclass(slots=True)
 class _Job:
-    """One draft on its way."""
+    """One draft on its way, and the future of whoever waits for it elsewhere."""
 
     draft: Draft
     companion: Companion | None
-    future: _Future = field(default_factory=concurrent.futures.Future)
+    future: _Future | None = None
     since: float = field(default_factory=time.monotonic)
     prepared: Prepared | None = None
     # As it went out on connections that were lost on the way: one of them may have arrived.
     lost: list[Prepared] = field(default_factory=list)
-    error: BaseException | None = None
+    error: Exception | None = None
 
-
-def submit(draft: Draft, companion: Companion | None) -> _Future:
-    """Hand a draft to this process's writer."""
-    job = _Job(draft, companion)
-    _writer().put(job)
-    return job.future
+    @property
+    def outcome(self) -> Receipt | Exception:
+        """The receipt, once it is written, or why it is not."""
+        if self.error is None and self.prepared is not None:
+            return self.prepared.receipt
+        return self.error or LedgerUnavailable("Nothing was written.")
 
 
 def write(
     drafts: Sequence[tuple[Draft, Companion | None]], *, seconds: float = 0.0
-) -> list[_Future] | None:
-    """Write drafts here; None where it is not this thread's turn within *seconds*.
+) -> list[Receipt | Exception] | None:
+    """Write drafts here: what :func:`wait` returns or raises for each.
 
-    Never in an event loop. To hand them to another thread and wait takes longer than to write them.
+    None where it is not this thread's turn within *seconds*. Never in an event loop. To hand them
+    to another thread and wait takes longer than to write them.
     """
     jobs = [_Job(draft, companion) for draft, companion in drafts]
-    return [job.future for job in jobs] if _writer().write(jobs, seconds) else None
+    return [job.outcome for job in jobs] if _writer().write(jobs, seconds) else None
 
 
-def wait(future: _Future) -> Receipt:
-    """The receipt, after COMMIT. Raises :class:`LedgerUnavailable` when patience ends."""
-    for seconds in _waits():
+def wait(draft: Draft, companion: Companion | None) -> Receipt:
+    """Hand a draft to this process's writer: the receipt, after COMMIT.
+
+    Raises :class:`LedgerUnavailable` when patience ends.
+    """
+    future: Future[Receipt] = Future()
+    job = _Job(draft, companion, future)
+    _writer().put(job)
+    while (left := _left(job)) > 0:
         with contextlib.suppress(TimeoutError):
-            return future.result(seconds)
+            return future.result(left)
     future.cancel()
-    raise LedgerUnavailable("The ledger did not answer in time.")
+    raise _out_of_patience()
 
 
-def outcome_of(future: _Future) -> Receipt | Exception:
-    """What :func:`wait` returns or raises."""
-    try:
-        return wait(future)
-    except Exception as error:
-        return error
-
-
-async def wait_async(future: _Future) -> Receipt:
+async def wait_async(draft: Draft, companion: Companion | None) -> Receipt:
     """:func:`wait` for asynchronous code."""
-    waiting = asyncio.wrap_future(future)
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Receipt] = loop.create_future()
+    job = _Job(draft, companion, future)
+    timer: asyncio.TimerHandle
+
+    def look() -> None:
+        nonlocal timer
+        if (left := _left(job)) > 0:
+            timer = loop.call_later(left, look)
+        elif not future.done():
+            future.set_exception(_out_of_patience())
+
+    timer = loop.call_later(_left(job), look)
+    _writer().put(job)
     try:
-        for seconds in _waits():
-            if (await asyncio.wait({waiting}, timeout=seconds))[0]:
-                return waiting.result()
+        return await future
     finally:
-        waiting.cancel()  # nothing where it is done
-    raise LedgerUnavailable("The ledger did not answer in time.")
+        timer.cancel()
+
+
+def _out_of_patience() -> LedgerUnavailable:
+    return LedgerUnavailable("The ledger did not answer in time.")
 
 
 def _patient_until(since: float) -> float:
@@ -119,11 +133,9 @@ def _patient_until(since: float) -> float:
     return min(max(since, _answered_at) + PATIENCE_SECONDS, since + LONGEST_SECONDS)
 
 
-def _waits() -> Iterator[float]:
-    """The seconds to wait, one after the other, until patience ends."""
-    since = time.monotonic()
-    while (left := _patient_until(since) + _GRACE_SECONDS - time.monotonic()) > 0:
-        yield left
+def _left(job: _Job) -> float:
+    """The seconds that whoever waits for *job* goes on waiting."""
+    return _patient_until(job.since) + _GRACE_SECONDS - time.monotonic()
 
 
 class _Writer:
@@ -181,7 +193,14 @@ class _Writer:
                 break
             batch.append(job)
         with _through(self._connection):
-            _finish([job for job in batch if job.future.set_running_or_notify_cancel()])
+            _finish([job for job in batch if _is_wanted(job)])
+
+
+def _is_wanted(job: _Job) -> bool:
+    """Whether somebody still waits for a job: from now on nobody can take it back."""
+    if isinstance(job.future, Future):
+        return job.future.set_running_or_notify_cancel()
+    return job.future is None or not job.future.done()
 
 
 def _in_event_loop() -> bool:
@@ -238,8 +257,7 @@ def _finish(jobs: list[_Job]) -> None:
             # What was lost on its way may have arrived after all, later than it was looked for.
             if not (isinstance(error, IntegrityError) and _has_arrived(jobs[0])):
                 jobs[0].error = error
-        for job in jobs:
-            _answer(job)
+        _answer(jobs)
         return
 
 
@@ -287,13 +305,13 @@ def _to_repeat(jobs: list[_Job], error: Exception) -> list[_Job]:
             # One record, however often it is sent: the first that arrives shuts the others out.
             job.draft = replace(job.draft, id=job.prepared.receipt.record_id)
         if _has_arrived(job):
-            _answer(job)
+            _answer([job])
         elif time.monotonic() < _patient_until(job.since):
             waiting.append(job)
         else:
             logger.error("ledger.unavailable", kind=job.draft.kind.value, error=repr(error))
             job.error = LedgerUnavailable("The ledger cannot be reached.")
-            _answer(job)
+            _answer([job])
     return waiting
 
 
@@ -311,11 +329,19 @@ def _has_arrived(job: _Job) -> bool:
     return False
 
 
-def _answer(job: _Job) -> None:
-    if job.error is None and job.prepared is not None:
-        job.future.set_result(job.prepared.receipt)
-    else:
-        job.future.set_exception(job.error or LedgerUnavailable("Nothing was written."))
+def _answer(jobs: Sequence[_Job]) -> None:
+    """Tell those who wait elsewhere."""
+    in_loops = []
+    for job in jobs:
+        outcome = job.outcome
+        if isinstance(job.future, asyncio.Future):
+            in_loops.append((job.future, outcome))
+        elif job.future is not None:
+            if isinstance(outcome, Exception):
+                job.future.set_exception(outcome)
+            else:
+                job.future.set_result(outcome)
+    hand_over(in_loops)
 
 
 _answered_at = 0.0

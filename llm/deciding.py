@@ -9,11 +9,10 @@ are one COMMIT. A call that comes alone is decided at once.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import threading
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from audit.ledger import Receipt
 from llm import budgets
 from llm.calls import Call
 from llm.pump import record_requests
+from orgs.handover import hand_over
 from orgs.prepared_queries import asking_once
 
 logger = structlog.get_logger(__name__)
@@ -66,14 +66,12 @@ class _Waiting:
         else:
             self.receipt = recorded
 
-    def tell(self) -> None:
-        """Hand the outcome over; in the event loop."""
-        if self.future.done():
-            return
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        elif self.call is not None:
-            self.future.set_result((self.call, self.receipt))
+    @property
+    def outcome(self) -> DecidedCall | Exception:
+        """What whoever asked gets, once it is decided."""
+        if self.error is None and self.call is not None:
+            return self.call, self.receipt
+        return self.error or RuntimeError("Nothing was decided.")
 
 
 class _Deciders:
@@ -108,7 +106,7 @@ class _Deciders:
                 logger.exception("inference.not_decided", calls=len(batch))
                 for one in batch:
                     one.error = one.error or error
-            _tell(batch)
+            hand_over((one.future, one.outcome) for one in batch)
 
     def _taken(self) -> list[_Waiting]:
         """What waits, up to a limit; with nothing this thread's work is over."""
@@ -164,18 +162,3 @@ def _prepare(batch: list[_Waiting]) -> None:
 def _going_on(batch: list[_Waiting]) -> list[tuple[_Waiting, Call]]:
     """Those that nothing has failed for so far."""
     return [(one, one.call) for one in batch if one.call is not None]
-
-
-def _tell(batch: list[_Waiting]) -> None:
-    """Wake each event loop once."""
-    own: dict[asyncio.AbstractEventLoop, list[_Waiting]] = defaultdict(list)
-    for one in batch:
-        own[one.future.get_loop()].append(one)
-    for loop, waiting in own.items():
-        with contextlib.suppress(RuntimeError):  # it is closed: nobody waits there any more
-            loop.call_soon_threadsafe(_tell_here, waiting)
-
-
-def _tell_here(waiting: list[_Waiting]) -> None:
-    for one in waiting:
-        one.tell()

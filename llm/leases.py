@@ -23,8 +23,8 @@ from llm.models import Inference
 
 logger = structlog.get_logger(__name__)
 
+# Of this process; a set is added to and copied in one step each, so no lock is needed.
 _held: set[UUID] = set()
-_changed = threading.Condition()
 _keeper: threading.Thread | None = None
 
 
@@ -36,12 +36,12 @@ def expiry(now: datetime | None = None) -> datetime:
 @contextlib.contextmanager
 def held(inference_id: UUID) -> Iterator[None]:
     """Renew the inference's lease for as long as the block runs."""
-    _hold(inference_id)
+    _held.add(inference_id)
+    _keep_renewing()
     try:
         yield
     finally:
-        with _changed:
-            _held.discard(inference_id)
+        _held.discard(inference_id)
 
 
 def renew(inference_ids: set[UUID]) -> None:
@@ -51,27 +51,18 @@ def renew(inference_ids: set[UUID]) -> None:
     ).update(lease_expires_at=expiry())
 
 
-def _hold(inference_id: UUID) -> None:
+def _keep_renewing() -> None:
     global _keeper  # noqa: PLW0603 - one keeper per process
-    with _changed:
-        is_first = not _held
-        _held.add(inference_id)
-        if _keeper is None or not _keeper.is_alive():
-            _keeper = threading.Thread(target=_keep, name="inference-leases", daemon=True)
-            _keeper.start()
-        if is_first:
-            _changed.notify()
+    if _keeper is None or not _keeper.is_alive():  # in a child process too; two would do no harm
+        _keeper = threading.Thread(target=_keep, name="inference-leases", daemon=True)
+        _keeper.start()
 
 
 def _keep() -> None:
     while True:
-        with _changed:
-            while not _held:
-                _changed.wait()
         # A lease that was given just now holds for three of these.
         time.sleep(settings.INFERENCE_LEASE_SECONDS / 3)
-        with _changed:
-            running = set(_held)
+        running = _held.copy()
         if not running:
             continue
         try:
