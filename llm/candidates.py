@@ -21,7 +21,7 @@ from llm.providers import registry
 from llm.providers.addresses import UnsafeAddress, allowed_networks
 from llm.providers.configuration import Configuration
 from orgs.models import Organisation
-from orgs.prepared_queries import PreparedQuery
+from orgs.prepared_queries import PreparedQuery, once
 from orgs.tenancy import Tenant
 
 # ISO 3166-1 codes of the member states: whoever allows the EU allows each of them.
@@ -105,6 +105,10 @@ class Offer:
 
 def offered(tenant: Tenant) -> Offer:
     """All that the organisation has enabled; without any row, the instance's default."""
+    return once(_offered, tenant)
+
+
+def _offered(tenant: Tenant) -> Offer:
     return _offer(tenant.organisation, enabled(tenant.organisation_id), tenant)
 
 

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from orgs.changes import Change, announce
 from orgs.models import ApiKey, Membership
-from orgs.prepared_queries import PreparedQuery, Question, read_ahead
+from orgs.prepared_queries import PreparedQuery, Question, once, read_ahead
 from orgs.roles import Permission, Role
 from orgs.tenancy import Tenant, TenantQuerySet, tenant_of_key
 
@@ -112,6 +112,10 @@ def tenant_of_text(text: str, ahead: Ahead | None = None) -> Tenant | None:
 
     *ahead* names what will be read next, to be read on the same way to the server.
     """
+    return once(_tenant_of_text, text, ahead)
+
+
+def _tenant_of_text(text: str, ahead: Ahead | None) -> Tenant | None:
     prefix = text.removeprefix(MARK).partition("_")[0]
     if not text.startswith(MARK) or not prefix.isascii() or len(prefix) > 12:
         return None

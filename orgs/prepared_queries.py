@@ -21,6 +21,7 @@ from django.db.models.sql.compiler import SQLCompiler
 from orgs.trips import Change, Rows, ask, ask_together
 
 _Model = TypeVar("_Model", bound=models.Model)
+_Made = TypeVar("_Made")
 
 
 class PreparedQuery(Generic[_Model]):
@@ -37,10 +38,10 @@ class PreparedQuery(Generic[_Model]):
 
     def __call__(self, *values: Any) -> list[_Model]:
         """The rows for *values*, one for each example. Reads the database."""
-        answers: _Answers = getattr(_asked, "answers", {})  # outside of a block it is forgotten
-        if (self, values) not in answers:
-            answers[self, values] = self.found(ask(self.sql, self.params(values)))
-        return list(answers[self, values])
+        return list(once(self._read, *values))
+
+    def _read(self, *values: Any) -> list[_Model]:
+        return self.found(ask(self.sql, self.params(values)))
 
     def found(self, rows: Rows) -> list[_Model]:
         """The objects that *rows* say."""
@@ -103,7 +104,7 @@ class _Answered(Query):
 
 
 Question = tuple[PreparedQuery[Any], tuple[Any, ...]]
-_Answers = dict[Question, list[Any]]
+_Answers = dict[tuple[Callable[..., Any], tuple[Hashable, ...]], Any]
 _asked = threading.local()
 
 
@@ -121,16 +122,25 @@ def asking_once() -> Iterator[None]:
         del _asked.answers
 
 
+def once(make: Callable[..., _Made], *given: Hashable) -> _Made:
+    """What *make* makes of *given*: in a block of :func:`asking_once` the same for all who ask."""
+    answers: _Answers = getattr(_asked, "answers", {})  # outside of a block it is forgotten
+    if (make, given) not in answers:
+        answers[make, given] = make(*given)
+    made: _Made = answers[make, given]
+    return made
+
+
 def read_ahead(*questions: Question) -> None:
     """Ask now, on one way to the server, what will be asked; nothing outside of the block."""
     answers: _Answers | None = getattr(_asked, "answers", None)
     if answers is None:
         return
-    new = [question for question in questions if question not in answers]
+    new = [(query, values) for query, values in questions if (query._read, values) not in answers]
     if new:
         told = ask_together(*((query.sql, query.params(values)) for query, values in new))
-        for question, rows in zip(new, told, strict=True):
-            answers[question] = question[0].found(rows)
+        for (query, values), rows in zip(new, told, strict=True):
+            answers[query._read, values] = query.found(rows)
 
 
 def insertion(model: type[models.Model], /, **values: Any) -> Change:
