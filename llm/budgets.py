@@ -34,7 +34,7 @@ from orgs.models import ApiKey, Membership, Organisation
 from orgs.prepared_queries import PreparedQuery
 from orgs.roles import Permission
 from orgs.tenancy import Tenant
-from orgs.trips import Change, as_text, ask
+from orgs.trips import Change, as_texts, ask
 
 # What an answer may take where the caller sets no limit: enough for most, and only reserved.
 DEFAULT_ANSWER_TOKENS = 1024
@@ -160,7 +160,7 @@ def _enter(accounts: _Accounts, group: Sequence[_Reservation]) -> dict[UUID, Pas
     values = [organisation_id, *map(list, lists), json.dumps([one.values for one in group])]
     try:
         # As text: lists in the driver's form take longer to write than the server to answer.
-        rows = ask(_RESERVE, [as_text(value) for value in values])
+        rows = ask(_RESERVE, as_texts(values))
     except Exception as error:
         if len(group) == 1:
             return {group[0].call_id: error}

@@ -86,10 +86,10 @@ class Pump:
     async def begun(self) -> None:
         """Wait for the first event from upstream. Raises :class:`CallFailed`.
 
-        Whoever waits here and is cancelled stops the call.
+        One may wait here, and whoever is cancelled meanwhile stops the call.
         """
         try:
-            await asyncio.shield(self._begun)
+            await self._begun
         except asyncio.CancelledError:
             self.stop()
             raise

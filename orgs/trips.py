@@ -8,7 +8,7 @@ DATABASE_REMEMBERS_PLANS is off.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -105,7 +105,7 @@ def change_together(*groups: Sequence[Change]) -> None:
     with connection.wrap_database_errors, way:
         for changes in groups:
             statement = _joined(tuple((change.sql, change.then) for change in changes))
-            values = [as_text(value) for change in changes for value in change.values]
+            values = as_texts(value for change in changes for value in change.values)
             RawCursor(link).execute(statement, values, prepare=True)
 
 
@@ -123,10 +123,12 @@ def _joined(changes: tuple[tuple[str, str], ...]) -> str:
     return first + "".join(f"${number}{part}" for number, part in enumerate(others, 1))
 
 
-def as_text(value: Any) -> str | bytes | None:
-    """A value as PostgreSQL reads it where it knows the type; bytes and NULL as they are."""
-    write = _WRITTEN.get(type(value), str)
-    return value if write is None else write(value)
+def as_texts(values: Iterable[Any]) -> list[str | bytes | None]:
+    """Values as PostgreSQL reads them where it knows their types; bytes and NULL as they are."""
+    write_of = _WRITTEN.get
+    return [
+        value if (write := write_of(type(value), str)) is None else write(value) for value in values
+    ]
 
 
 def _list_as_text(values: Sequence[Any]) -> str:

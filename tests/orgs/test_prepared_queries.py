@@ -15,6 +15,7 @@ from orgs.prepared_queries import (
     PreparedQuery,
     asking_once,
     insertion,
+    once,
     read_ahead,
 )
 from orgs.trips import ask, change_together
@@ -133,6 +134,16 @@ def test_a_question_is_asked_once_in_its_block_and_anew_after_it(cast: Cast) -> 
         organisation=cast.organisation, user=expected[0].user, role=expected[0].role
     )
     assert len(prepared(*values)) == 1
+
+
+def test_what_is_made_once_is_the_same_for_all_in_its_block() -> None:
+    with asking_once():
+        first = once(list, "ab")
+        assert first == ["a", "b"]
+        assert once(list, "ab") is first
+        assert once(tuple, "ab") == ("a", "b")
+        assert once(list, "c") == ["c"]
+    assert once(list, "ab") is not once(list, "ab")
 
 
 def test_threads_share_no_answers(cast: Cast) -> None:
