@@ -8,15 +8,17 @@ DATABASE_REMEMBERS_PLANS is off.
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 from psycopg import Connection, Cursor, RawCursor
+from psycopg.abc import PipelineCommand
 from psycopg.pq import ExecStatus
 
 Statement = tuple[str, Sequence[Any] | Mapping[str, Any]]
@@ -63,12 +65,7 @@ def _one_way(link: Connection[Any]) -> Iterator[None]:
     another thread go first, and this one waits for its turn again.
     """
     with link.pipeline() as pipeline:
-
-        def put_down() -> tuple[()]:
-            while pipeline.command_queue:
-                pipeline.command_queue.popleft()()  # into a buffer
-            return ()
-
+        put_down = partial(_put_down, pipeline.command_queue)
         pipeline._communicate_gen = put_down  # type: ignore[assignment, method-assign]
         try:
             yield
@@ -76,8 +73,13 @@ def _one_way(link: Connection[Any]) -> Iterator[None]:
             link.close()  # else the end of the pipeline would commit what stood before the error
             connection.close()
             raise
-        finally:
-            del pipeline._communicate_gen
+
+
+def _put_down(commands: deque[PipelineCommand]) -> tuple[()]:
+    """Write what is to be sent into the driver's buffer; the end of the pipeline sends it."""
+    while commands:
+        commands.popleft()()
+    return ()
 
 
 def _has_rows(cursor: Cursor[Any]) -> bool:

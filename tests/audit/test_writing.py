@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import OperationalError, connection, connections, transaction
+from django.db import DataError, OperationalError, connection, connections, transaction
 
 from audit import writer
 from audit.canonical import NotCanonical
@@ -27,6 +27,7 @@ from audit.ledger import (
     append,
     commit,
     commit_blocking,
+    commit_together,
 )
 from audit.models import Log, Record, RecordIndex
 from audit.reading import ContentGone, read_content, read_contents, record_bytes, records
@@ -175,6 +176,18 @@ def test_a_failing_companion_takes_back_its_own_draft_alone(cast: Cast) -> None:
     assert len(written) == 40
     assert Record.objects.filter(pk__in=written).count() == 40
     assert not Record.objects.filter(pk__in=seen).exists()
+    assert_no_holes(cast)
+
+
+def test_a_value_that_cannot_be_sent_takes_back_its_own_draft_alone(cast: Cast) -> None:
+    """The driver finds it when it has the others' statements already."""
+    change = Change("UPDATE audit_log SET size = size WHERE origin = %s", ["\0"])
+    drafts = [(a_draft(cast, str(number)), lambda _receipt: []) for number in range(3)]
+    made = commit_together([*drafts, (a_draft(cast), lambda _receipt: [change]), *drafts])
+    receipts = [one for one in made if isinstance(one, Receipt)]
+    assert [type(one) for one in made].index(DataError) == 3
+    assert len(receipts) == 6
+    assert records_of_calls(cast) == {receipt.record_id for receipt in receipts}
     assert_no_holes(cast)
 
 
