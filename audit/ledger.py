@@ -82,7 +82,7 @@ def commit_blocking(draft: Draft, companion: Companion | None = None) -> Receipt
 
 def commit_together(
     drafts: Sequence[tuple[Draft, Companion | None]],
-) -> list[Receipt | Exception | None]:
+) -> Sequence[Receipt | Exception | None]:
     """:func:`commit_blocking` for several in one transaction: each one's receipt or error.
 
     All None where others wrote for half a second, and then nothing is done: for a thread that has
@@ -96,7 +96,7 @@ def commit_together(
     for (draft, _companion), outcome in zip(drafts, outcomes, strict=True):
         if isinstance(outcome, Receipt):
             _noted(draft, outcome)
-    return [*outcomes]
+    return outcomes
 
 
 def _noted(draft: Draft, receipt: Receipt) -> Receipt:

@@ -51,8 +51,6 @@ _GRACE_SECONDS = 1.0
 _BATCH = 64
 _RETRY_PAUSE_SECONDS = 0.1
 
-_Future = Future[Receipt] | asyncio.Future[Receipt]
-
 
 @dataclass(slots=True)
 class _Job:
@@ -60,7 +58,7 @@ class _Job:
 
     draft: Draft
     companion: Companion | None
-    future: _Future | None = None
+    future: Future[Receipt] | asyncio.Future[Receipt] | None = None
     since: float = field(default_factory=time.monotonic)
     prepared: Prepared | None = None
     # As it went out on connections that were lost on the way: one of them may have arrived.

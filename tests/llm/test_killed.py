@@ -112,6 +112,8 @@ def test_p3_a_lease_is_renewed_while_its_process_lives(
             interrupted.close_expired()  # also what other tests have left
             time.sleep(0.1)
     assert answers[0]["state"] == "completed"
+    endings = RecordIndex.objects.for_tenant(cast.max).filter(request_id=running(cast).pk)
+    assert [row.kind for row in endings] == ["inference.completed"]
 
 
 def test_p3_sweeps_at_once_close_an_inference_once(cast: Cast, web_server: str) -> None:
