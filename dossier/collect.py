@@ -7,7 +7,8 @@ that a second attempt, later, sees the same world.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -59,6 +60,11 @@ class Use:
     def sent(self) -> int:
         """Calls that were not blocked: what is blocked reaches no provider."""
         return self.calls - self.endings["blocked"]
+
+
+def versions_of(uses: Iterable[Use]) -> list[str]:
+    """The versions of models that answered in *uses*, as far as they named themselves."""
+    return sorted({name for use in uses for name in use.response_models})
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +143,14 @@ class Collected:
     def called(self) -> list[Use]:
         """The uses in which something was sent."""
         return [use for use in self.uses if use.sent]
+
+    @property
+    def models(self) -> dict[tuple[str, str], list[Use]]:
+        """:attr:`called` by provider and model, whatever the region; in their order."""
+        found: dict[tuple[str, str], list[Use]] = defaultdict(list)
+        for use in sorted(self.called, key=lambda it: (it.provider, it.model)):
+            found[use.provider, use.model].append(use)
+        return found
 
     @property
     def providers(self) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from dossier.catalogue import CATALOGUE
-from dossier.collect import MOST_CHANGES
+from dossier.collect import MOST_CHANGES, versions_of
 from dossier.document import Block, Row, Section
 from dossier.leaves import Leaf, not_applicable
 from dossier.material import Material
@@ -109,23 +111,10 @@ def changes(material: Material) -> Section:
     rows.insert(
         0, Row("total", "Recorded changes", material.counted(total, "count-records", reason=more))
     )
-    versions = [
-        Row(
-            f"versions_{number}",
-            phrase("%(model)s, through %(provider)s", model=use.model, provider=use.provider),
-            material.counted(
-                list(use.response_models) or "no version named",
-                "versions-that-answered",
-                reason="more than one version answered under the same name"
-                if len(use.response_models) > 1
-                else None,
-            ),
-        )
-        for number, use in enumerate(data.uses, start=1)
-    ]
     blocks = [Block("settings", "Settings and policy", tuple(rows))]
-    if versions:
-        blocks.append(Block("versions", "Versions of models that answered", tuple(versions)))
+    if data.models:
+        versions = tuple(_versions(material))
+        blocks.append(Block("versions", "Versions of models that answered", versions))
     return Section(
         "21",
         "changes",
@@ -134,6 +123,23 @@ def changes(material: Material) -> Section:
         (),
         tuple(blocks),
     )
+
+
+def _versions(material: Material) -> Iterator[Row]:
+    """The versions that answered under each model's name: a call that was blocked asked none."""
+    for number, ((provider, model), uses) in enumerate(material.collected.models.items(), start=1):
+        answered = versions_of(uses)
+        yield Row(
+            f"versions_{number}",
+            phrase("%(model)s, through %(provider)s", model=model, provider=provider),
+            material.counted(
+                answered or "no version named",
+                "versions-that-answered",
+                reason="more than one version answered under the same name"
+                if len(answered) > 1
+                else None,
+            ),
+        )
 
 
 def annex_iv(material: Material) -> Section:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
-from dossier.collect import Use
+from dossier.collect import Use, versions_of
 from dossier.document import Block, Row, Section
 from dossier.law import documents_for, facts, host_of, not_a_model, upstream_leaf
 from dossier.leaves import (
@@ -49,10 +48,8 @@ _KIND_LABELS = {
 def register(material: Material) -> Section:
     """Section 5: one block for each model that really was called."""
     blocks: list[Block] = []
-    models: dict[tuple[str, str], list[Use]] = defaultdict(list)
-    for use in material.collected.called:
-        models[use.provider, use.model].append(use)
-    for number, ((provider, model), uses) in enumerate(sorted(models.items()), start=1):
+    models = material.collected.models
+    for number, ((provider, model), uses) in enumerate(models.items(), start=1):
         blocks.append(_model(material, f"model_{number}", provider, model, uses))
         if not_a_model(model) is None:
             blocks.append(_annex_xii(material, f"annex_xii_{number}", model))
@@ -84,7 +81,7 @@ def _model(material: Material, key: str, provider: str, model: str, uses: list[U
 
 def _observed(material: Material, provider: str, uses: list[Use]) -> list[Row]:
     evidence: list[Evidence] = [item for use in uses for item in use_evidence(use)]
-    answered = sorted({name for use in uses for name in use.response_models})
+    answered = versions_of(uses)
     first, last = min(use.first_at for use in uses), max(use.last_at for use in uses)
     snapshots: Leaf
     if answered:

@@ -293,6 +293,17 @@ def test_a_version_that_changed_under_the_same_name_is_noticed(cast, tmp_path) -
     assert "more than one version" in leaf["reason"]
 
 
+def test_versions_are_said_once_for_a_model_and_not_for_what_was_blocked(cast, tmp_path) -> None:
+    call(cast.max, NOON, answered_by="mistral-large-2411")
+    call(cast.max, NOON, answered_by="mistral-large-2512", region="DE")
+    call(cast.max, NOON, model="", provider="openai_compatible", state="blocked")
+    manifest = members(cast, Kind.FULL, tmp_path)["full_manifest.json"]
+    versions = next(b for b in section(manifest, "21")["blocks"] if b["key"] == "versions")
+    assert [leaf["value"] for leaf in versions["fields"].values()] == [
+        ["mistral-large-2411", "mistral-large-2512"]
+    ]
+
+
 def test_a_small_number_of_people_is_not_printed(cast: Cast, tmp_path: Path) -> None:
     call(cast.max, NOON)
     blocks = section(members(cast, Kind.ART53, tmp_path)["art53_manifest.json"], "11")["blocks"]
