@@ -13,9 +13,12 @@ from django.db import IntegrityError, transaction
 from audit.canonical import decode
 from audit.models import RecordIndex
 from audit.reading import record_bytes
+from llm import candidates
 from llm.call_rules import change_rules, rules_of
 from llm.models import CallRules
 from orgs.keys import create_key
+from orgs.models import Organisation
+from orgs.prepared_queries import asking_once, read_ahead
 from orgs.roles import Permission
 from orgs.tenancy import PermissionRefused
 from tests.cast import Cast
@@ -231,6 +234,24 @@ def test_a_limit_of_each_key_leaves_its_owner_alone(
     with with_key(web_server, text, timeout=30) as program:
         statuses = [ask(program).status_code, ask(program).status_code, ask(max_).status_code]
     assert statuses == [200, 429, 200]
+
+
+def test_rules_that_come_with_the_providers_are_those_of_now(gateway: Gateway, cast: Cast) -> None:
+    gateway.add("Ours", answering())
+
+    def read() -> Organisation:
+        with asking_once():
+            read_ahead((candidates.enabled, (cast.organisation.pk,)))
+            return candidates.enabled(cast.organisation.pk)[0].organisation
+
+    for limit in (5, 7):
+        change_rules(cast.alice, requests_per_minute_key=limit)
+        first, again = read(), read()
+        for organisation in (first, again):
+            assert organisation.call_rules.requests_per_minute_key == limit
+            assert organisation.call_rules.organisation is organisation  # each names the other
+        assert first is not again
+        assert first.call_rules is not again.call_rules
 
 
 @pytest.mark.parametrize(

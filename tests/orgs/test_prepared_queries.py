@@ -146,6 +146,50 @@ def test_what_is_made_once_is_the_same_for_all_in_its_block() -> None:
     assert once(list, "ab") is not once(list, "ab")
 
 
+def test_what_was_made_of_rows_is_made_anew_once_they_change(cast: Cast) -> None:
+    prepared = PreparedQuery(_of_organisation, UUID(int=1), "example")
+    values = (cast.organisation.pk, "auditor")
+
+    def read() -> list[Membership]:
+        with asking_once():
+            read_ahead((prepared, values))
+            return prepared(*values)
+
+    first, again = read(), read()
+    assert again == first == list(_of_organisation(*values))
+    assert len(prepared._made) == 1
+    User.objects.filter(pk=first[0].user_id).update(name="Somebody Else")
+    changed = read()
+    assert changed[0].user.name == "Somebody Else"
+    assert [row.user.name for row in changed] == [
+        row.user.name for row in _of_organisation(*values)
+    ]
+
+
+def test_nothing_that_is_done_to_a_row_meets_whoever_reads_it_next(
+    cast: Cast, django_assert_num_queries
+) -> None:
+    prepared = PreparedQuery(_of_organisation, UUID(int=1), "example")
+    values = (cast.organisation.pk, "auditor")
+
+    def read() -> Membership:
+        with asking_once():
+            read_ahead((prepared, values))
+            return prepared(*values)[0]
+
+    first, second = read(), read()
+    regions = list(second.organisation.allowed_regions)
+    first.organisation.name = "Changed"
+    first.organisation.allowed_regions.append("XX")
+    assert first.organisation.default_system.name  # asked for, and remembered in that object
+    third = read()
+    assert third.organisation.name == second.organisation.name == cast.organisation.name
+    assert third.organisation.allowed_regions == second.organisation.allowed_regions == regions
+    assert "default_system" not in third.organisation._state.fields_cache
+    with django_assert_num_queries(0):
+        assert third.user.email == second.user.email
+
+
 def test_threads_share_no_answers(cast: Cast) -> None:
     prepared = PreparedQuery(_of_organisation, UUID(int=1), "example")
     values = (cast.organisation.pk, "auditor")
