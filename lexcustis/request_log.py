@@ -6,9 +6,11 @@ they wrote), a body, a header or a person's name.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 from asgiref.sync import iscoroutinefunction
@@ -37,7 +39,11 @@ def RequestLogMiddleware(  # noqa: N802 - Django names middleware like classes
         async def asynchronous(request: HttpRequest) -> HttpResponse:
             began = _begin(request)
             response: HttpResponse = await get_response(request)
-            return _end(request, response, began)
+            response[HEADER] = request_id()
+            # What is sent at once leaves first: somebody waits for it, and for no line.
+            line = partial(_log, request, response.status_code, _milliseconds(began))
+            asyncio.get_running_loop().call_soon(line)
+            return response
 
         return asynchronous
 
@@ -45,7 +51,9 @@ def RequestLogMiddleware(  # noqa: N802 - Django names middleware like classes
         began = _begin(request)
         response = get_response(request)
         assert isinstance(response, HttpResponse) or hasattr(response, "status_code")
-        return _end(request, response, began)  # type: ignore[arg-type]
+        response[HEADER] = request_id()  # type: ignore[index]
+        _log(request, response.status_code, _milliseconds(began))
+        return response
 
     return synchronous
 
@@ -65,14 +73,11 @@ def _begin(request: HttpRequest) -> float:
     return time.perf_counter()
 
 
-def _end(request: HttpRequest, response: HttpResponse, began: float) -> HttpResponse:
-    response[HEADER] = request_id()
+def _milliseconds(began: float) -> float:
+    return round((time.perf_counter() - began) * 1000, 1)
+
+
+def _log(request: HttpRequest, status: int, milliseconds: float) -> None:
     if request.path not in _QUIET:
-        logger.info(
-            "request",
-            method=request.method,
-            path=_SECRET.sub("/shared/…", request.path),
-            status=response.status_code,
-            ms=round((time.perf_counter() - began) * 1000, 1),
-        )
-    return response
+        path = _SECRET.sub("/shared/…", request.path)
+        logger.info("request", method=request.method, path=path, status=status, ms=milliseconds)
