@@ -73,7 +73,7 @@ def _tiles(material: Material, document: Document) -> tuple[tuple[str, str], ...
     data = material.collected
     numbers = (
         (data.calls, _("calls to models")),
-        (len({(use.provider, use.model) for use in data.called}), _("models called")),
+        (len(data.models), _("models called")),
         (data.records, _("records in the log")),
         (len(document.gaps()), _("fields without an answer")),
     )

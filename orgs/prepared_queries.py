@@ -65,7 +65,7 @@ class PreparedQuery(Generic[_Model]):
                 self._made.clear()
             known = self._made[values] = rows, self.found(rows)
         done: dict[int, Any] = {}
-        return [done.get(id(one)) or _copied(one, done) for one in known[1]]
+        return [_copied(one, done) for one in known[1]]
 
     def params(self, values: Sequence[Any]) -> list[Any]:
         """What stands in the places of the SQL for *values*."""
@@ -97,6 +97,8 @@ def _copied(row: Any, done: dict[int, Any]) -> Any:
     What ``copy.copy`` does at twice the cost, and not for related rows. *done* holds copies by the
     ids of what they copy: two rows may name each other.
     """
+    if id(row) in done:
+        return done[id(row)]
     made = done[id(row)] = row.__class__.__new__(row.__class__)
     for name, value in row.__dict__.items():
         made.__dict__[name] = value.copy() if isinstance(value, (list, dict)) else value
@@ -104,7 +106,7 @@ def _copied(row: Any, done: dict[int, Any]) -> Any:
     made._state.fields_cache = related = row._state.fields_cache.copy()
     for name, other in related.items():
         if isinstance(other, models.Model):
-            related[name] = done.get(id(other)) or _copied(other, done)
+            related[name] = _copied(other, done)
     return made
 
 

@@ -108,9 +108,9 @@ def _identity(material: Material, system: SystemInPeriod) -> Iterable[Row]:
 
 
 def _models(material: Material, _system: SystemInPeriod) -> Iterable[Row]:
-    models = [f"{use.model} ({use.provider})" for use in material.collected.called]
+    models = sorted(f"{model} ({provider})" for provider, model in material.collected.models)
     leaf = material.counted(
-        sorted(set(models)) or "none",
+        models or "none",
         "models-called",
         reason="by all systems together: section 5 of the dossier says more of each",
     )
