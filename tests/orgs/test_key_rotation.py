@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connections
+from django.db import connections, transaction
 
 from audit.kinds import Kind
 from audit.ledger import Draft, Text, commit_blocking
@@ -22,7 +22,9 @@ from llm.models import Conversation, ProviderSettings
 from llm.titles import seal_title, unseal_title
 from orgs import vault
 from orgs.identifiers import uuid7
-from orgs.models import OrganisationKey
+from orgs.models import Organisation, OrganisationKey
+from orgs.prepared_queries import insertion
+from orgs.trips import change_together
 from tests.cast import Cast
 
 
@@ -99,6 +101,18 @@ def test_what_does_not_open_is_named_and_holds_nothing_up(cast: Cast) -> None:
     assert "1 sealed values were moved" in said.getvalue()
     whole.refresh_from_db()
     assert unseal_title(whole) == "a title"
+
+
+def test_an_organisation_without_a_key_is_named_and_holds_nothing_up(cast: Cast) -> None:
+    """As after a backup that was not restored whole."""
+    slug = f"0-{cast.organisation.slug}"  # the first in order
+    named, said = StringIO(), StringIO()
+    with transaction.atomic():
+        change_together([insertion(Organisation, name="Keyless", slug=slug)])
+        call_command("rotate_keys", stdout=said, stderr=named)
+        transaction.set_rollback(True)
+    assert f"{slug}: The organisation has no key" in named.getvalue()
+    assert "sealed values were moved" in said.getvalue()
 
 
 def test_a_renewed_key_opens_what_was_sealed_and_seals_what_comes(cast: Cast) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import DataError, IntegrityError, connection, transaction
 
-from orgs.models import Organisation
+from orgs.models import User
 from orgs.prepared_queries import insertion
 from orgs.trips import Change, ask, ask_together, change_together
 
@@ -20,13 +20,13 @@ def name(database: None) -> str:
 
 
 def made(name: str) -> Change:
-    """What makes an organisation."""
-    return insertion(Organisation, name=name, slug=secrets.token_hex(8))
+    """What makes a person: one without an organisation is in nobody's way afterwards."""
+    return insertion(User, name=name, email=f"{secrets.token_hex(8)}@example.org")
 
 
 def count_of(name: str) -> int:
-    """How many organisations have that name."""
-    return int(ask("SELECT count(*) FROM orgs_organisation WHERE name = %s::text", [name])[0][0])
+    """How many people have that name."""
+    return int(ask("SELECT count(*) FROM orgs_user WHERE name = %s::text", [name])[0][0])
 
 
 def test_answers_come_in_the_order_of_the_questions(database: None) -> None:

@@ -53,7 +53,11 @@ class Command(BaseCommand):
         moved = renewed if renew else organisations
         items = 0
         for organisation in moved:
-            count, damaged = rewrap_items(organisation, SEALED_COLUMNS)
+            try:
+                count, damaged = rewrap_items(organisation, SEALED_COLUMNS)
+            except vault.VaultError as error:  # without a key of its own: the others go on
+                self.stderr.write(f"{organisation.slug}: {error}")
+                continue
             items += count
             for name in damaged:
                 self.stderr.write(f"{organisation.slug}: {name} does not open; it stays as it is.")
