@@ -217,7 +217,7 @@ def test_closing_the_connection_stops_the_answer(max_: httpx2.Client, cast: Cast
 def test_closing_an_unstreamed_call_stops_it_too(max_: httpx2.Client, cast: Cast) -> None:
     simulated(cast)
     with pytest.raises(httpx2.ReadTimeout):
-        max_.post("/api/v1/chat", json={"message": "[[slow]]", "stream": False}, timeout=0.5)
+        max_.post("/api/v1/chat", json={"message": "[[slow]]", "stream": False}, timeout=3)
     inference = Inference.objects.for_tenant(cast.max).get()
     assert kinds_of(cast.max, str(inference.pk))[1] == "inference.stopped"
 
