@@ -84,7 +84,10 @@ def prepare(
     tenant.require(Permission.CHAT)
     asked = Asked(messages_from(given["messages"]), options_from(given), None, given["model"])
     prompt = _prompt(given["messages"])
-    decided = screened.decide(tenant, asked, consent=consent)
+    try:
+        decided = screened.decide(tenant, asked, consent=consent)
+    except RecursionError as error:
+        raise WrongRequest("The tools or the schema are nested too deeply.", "tools") from error
     if decided.is_masked:
         prompt = _prompt(as_sent(given["messages"], decided.asked.messages))
     return Call(

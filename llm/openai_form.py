@@ -119,17 +119,16 @@ def _image(given: Any, place: str) -> Image:
 
 
 def _schema(given: Any) -> Mapping[str, Any] | None:
-    kind = (given or {}).get("type", "text")
-    if kind == "text":
-        return None
-    if kind == "json_object":
-        return {"type": "object"}
-    schema = (given.get("json_schema") or {}).get("schema") if kind == "json_schema" else None
-    if not isinstance(schema, dict):
-        raise WrongRequest(
-            "response_format is text, json_object or json_schema.", "response_format"
-        )
-    return schema
+    match given or {"type": "text"}:
+        case {"type": "text"}:
+            return None
+        case {"type": "json_object"}:
+            return {"type": "object"}
+        case {"type": "json_schema", "json_schema": {"schema": dict() as schema}}:
+            return schema
+    raise WrongRequest(
+        "response_format is text, json_object, or json_schema with a schema.", "response_format"
+    )
 
 
 # -- Out ------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +21,14 @@ from llm.providers.base import (
     Usage,
 )
 from llm.providers.configuration import Configuration, region_of_host
+from llm.providers.conversation import (
+    Function,
+    arguments_of,
+    chosen_function,
+    functions,
+    system_texts,
+    turns,
+)
 from llm.providers.errors import BadResponse, Unavailable
 from llm.providers.failures import broken_off
 from llm.providers.framing import ServerSentEvents
@@ -139,12 +146,13 @@ def body_of(
     body: dict[str, Any] = {
         **{name: value for name, value in options.extra.items() if name not in ("model", "stream")},
         "max_tokens": options.max_tokens or max_tokens,
-        "messages": list(_turns(messages)),
+        "messages": [
+            {"role": speaker, "content": blocks} for speaker, blocks in turns(messages, _blocks)
+        ],
         "stream": True,
     }
-    system = "\n\n".join(m.content for m in messages if m.role in ("system", "developer"))
-    if system:
-        body["system"] = system
+    if system := system_texts(messages):
+        body["system"] = "\n\n".join(system)
     if samples and options.temperature is not None:
         body["temperature"] = min(options.temperature, 1.0)
     if samples and options.top_p is not None:
@@ -152,7 +160,7 @@ def body_of(
     if options.stop:
         body["stop_sequences"] = list(options.stop)
     if options.tools:
-        body["tools"] = [_tool(tool) for tool in options.tools]
+        body["tools"] = [_tool(function) for function in functions(options.tools)]
         choice = _tool_choice(options.tool_choice)
         if choice:
             body["tool_choice"] = choice
@@ -161,22 +169,6 @@ def body_of(
             "format": {"type": "json_schema", "schema": dict(options.output_schema)}
         }
     return body
-
-
-def _turns(messages: Sequence[ChatMessage]) -> Iterator[dict[str, Any]]:
-    """User and assistant in turn: what stands together is one message of several blocks."""
-    role, blocks = "", list[dict[str, Any]]()
-    for message in messages:
-        if message.role in ("system", "developer"):
-            continue
-        speaker = "assistant" if message.role == "assistant" else "user"
-        if speaker != role and blocks:
-            yield {"role": role, "content": blocks}
-            blocks = []
-        role = speaker
-        blocks += _blocks(message)
-    if blocks:
-        yield {"role": role, "content": blocks}
 
 
 def _blocks(message: ChatMessage) -> Iterator[dict[str, Any]]:
@@ -194,22 +186,19 @@ def _blocks(message: ChatMessage) -> Iterator[dict[str, Any]]:
     if message.content:
         yield {"type": "text", "text": message.content}
     for call in message.tool_calls:
-        arguments = json.loads(call.arguments or "{}")
-        yield {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments}
+        yield {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments_of(call)}
 
 
-def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
-    function = tool.get("function") or {}
-    made = {"name": function.get("name", ""), "input_schema": function.get("parameters") or {}}
-    made["input_schema"] = made["input_schema"] or {"type": "object"}
-    if function.get("description"):
-        made["description"] = function["description"]
+def _tool(function: Function) -> dict[str, Any]:
+    made = {"name": function.name, "input_schema": function.parameters or {"type": "object"}}
+    if function.description:
+        made["description"] = function.description
     return made
 
 
 def _tool_choice(choice: Any) -> dict[str, Any] | None:
-    if isinstance(choice, Mapping):
-        return {"type": "tool", "name": (choice.get("function") or {}).get("name", "")}
+    if name := chosen_function(choice):
+        return {"type": "tool", "name": name}
     words = {"auto": "auto", "required": "any", "none": "none"}
     return {"type": words[choice]} if choice in words else None
 

@@ -30,6 +30,14 @@ from llm.providers.base import (
     Usage,
 )
 from llm.providers.configuration import UNKNOWN, Configuration, region_of_host
+from llm.providers.conversation import (
+    Function,
+    arguments_of,
+    chosen_function,
+    functions,
+    system_texts,
+    turns,
+)
 from llm.providers.errors import BadResponse, Unavailable
 from llm.providers.eventstream import EventStream, Frame
 from llm.providers.failures import broken_off
@@ -136,14 +144,15 @@ def body_of(messages: Sequence[ChatMessage], options: ChatOptions) -> dict[str, 
         "stopSequences": list(options.stop) or None,
     }
     settings = {name: value for name, value in settings.items() if value is not None}
-    body: dict[str, Any] = {**options.extra, "messages": list(_turns(messages))}
+    said = [{"role": speaker, "content": content} for speaker, content in turns(messages, _blocks)]
+    body: dict[str, Any] = {**options.extra, "messages": said}
     if settings:
         body["inferenceConfig"] = settings
-    system = [{"text": m.content} for m in messages if m.role in ("system", "developer")]
-    if system:
-        body["system"] = system
-    if options.tools:
-        body["toolConfig"] = {"tools": [_tool(tool) for tool in options.tools]}
+    if system := system_texts(messages):
+        body["system"] = [{"text": text} for text in system]
+    # It has no word for “none”, and refuses calls in earlier messages without their tools.
+    if options.tools and (options.tool_choice != "none" or any(m.tool_calls for m in messages)):
+        body["toolConfig"] = {"tools": [_tool(function) for function in functions(options.tools)]}
         choice = _tool_choice(options.tool_choice)
         if choice:
             body["toolConfig"]["toolChoice"] = choice
@@ -153,21 +162,6 @@ def body_of(messages: Sequence[ChatMessage], options: ChatOptions) -> dict[str, 
             "textFormat": {"type": "json_schema", "structure": {"jsonSchema": schema}}
         }
     return body
-
-
-def _turns(messages: Sequence[ChatMessage]) -> Iterator[dict[str, Any]]:
-    role, content = "", list[dict[str, Any]]()
-    for message in messages:
-        if message.role in ("system", "developer"):
-            continue
-        speaker = "assistant" if message.role == "assistant" else "user"
-        if speaker != role and content:
-            yield {"role": role, "content": content}
-            content = []
-        role = speaker
-        content += _blocks(message)
-    if content:
-        yield {"role": role, "content": content}
 
 
 def _blocks(message: ChatMessage) -> Iterator[dict[str, Any]]:
@@ -182,24 +176,23 @@ def _blocks(message: ChatMessage) -> Iterator[dict[str, Any]]:
     if message.content:
         yield {"text": message.content}
     for call in message.tool_calls:
-        use = {"toolUseId": call.id, "name": call.name, "input": json.loads(call.arguments or "{}")}
+        use = {"toolUseId": call.id, "name": call.name, "input": arguments_of(call)}
         yield {"toolUse": use}
 
 
-def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
-    function = tool.get("function") or {}
+def _tool(function: Function) -> dict[str, Any]:
     made: dict[str, Any] = {
-        "name": function.get("name", ""),
-        "inputSchema": {"json": function.get("parameters") or {"type": "object"}},
+        "name": function.name,
+        "inputSchema": {"json": function.parameters or {"type": "object"}},
     }
-    if function.get("description"):
-        made["description"] = function["description"]
+    if function.description:
+        made["description"] = function.description
     return {"toolSpec": made}
 
 
 def _tool_choice(choice: Any) -> dict[str, Any] | None:
-    if isinstance(choice, Mapping):
-        return {"tool": {"name": (choice.get("function") or {}).get("name", "")}}
+    if name := chosen_function(choice):
+        return {"tool": {"name": name}}
     return {"auto": {"auto": {}}, "required": {"any": {}}}.get(choice)
 
 

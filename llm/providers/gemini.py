@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -23,6 +24,14 @@ from llm.providers.base import (
     Usage,
 )
 from llm.providers.configuration import Configuration
+from llm.providers.conversation import (
+    Function,
+    arguments_of,
+    chosen_function,
+    functions,
+    system_texts,
+    turns,
+)
 from llm.providers.embeddings import MAX_ANSWER_BYTES, Embeddings, Embeds, Vector, vectors_of
 from llm.providers.errors import BadResponse, ContentRefused, Unavailable
 from llm.providers.failures import broken_off
@@ -168,33 +177,25 @@ def body_of(messages: Sequence[ChatMessage], options: ChatOptions) -> dict[str, 
     settings = {name: value for name, value in settings.items() if value is not None}
     if settings:
         body["generationConfig"] = settings
-    system = "\n\n".join(m.content for m in messages if m.role in ("system", "developer"))
-    if system:
-        body["systemInstruction"] = {"parts": [{"text": system}]}
+    if system := system_texts(messages):
+        body["systemInstruction"] = {"parts": [{"text": "\n\n".join(system)}]}
     if options.tools:
-        body["tools"] = [{"functionDeclarations": [_declaration(tool) for tool in options.tools]}]
+        body["tools"] = [
+            {"functionDeclarations": list(map(_declaration, functions(options.tools)))}
+        ]
         body |= _tool_config(options.tool_choice)
     return body
 
 
 def _contents(messages: Sequence[ChatMessage]) -> Iterator[dict[str, Any]]:
     names: dict[str, str] = {}
-    role, parts = "", list[dict[str, Any]]()
-    for message in messages:
-        if message.role in ("system", "developer"):
-            continue
-        names.update({call.id: call.name for call in message.tool_calls})
-        speaker = "model" if message.role == "assistant" else "user"
-        if speaker != role and parts:
-            yield {"role": role, "parts": parts}
-            parts = []
-        role = speaker
-        parts += _parts(message, names)
-    if parts:
-        yield {"role": role, "parts": parts}
+    for speaker, parts in turns(messages, partial(_parts, names=names)):
+        yield {"role": "model" if speaker == "assistant" else speaker, "parts": parts}
 
 
-def _parts(message: ChatMessage, names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def _parts(message: ChatMessage, *, names: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """*names* are those of the functions by the ids of their calls; an answer has only the id."""
+    names.update({call.id: call.name for call in message.tool_calls})
     if message.role == "tool":
         name = names.get(message.tool_call_id or "", message.tool_call_id or "")
         yield {"functionResponse": {"name": name, "response": {"result": message.content}}}
@@ -205,26 +206,23 @@ def _parts(message: ChatMessage, names: Mapping[str, str]) -> Iterator[dict[str,
     if message.content:
         yield {"text": message.content}
     for call in message.tool_calls:
-        arguments = json.loads(call.arguments or "{}")
-        part: dict[str, Any] = {"functionCall": {"name": call.name, "args": arguments}}
+        part: dict[str, Any] = {"functionCall": {"name": call.name, "args": arguments_of(call)}}
         _, _, signature = call.id.partition(_SIGNATURE)
         if signature:
             part["thoughtSignature"] = signature
         yield part
 
 
-def _declaration(tool: Mapping[str, Any]) -> dict[str, Any]:
-    function = tool.get("function") or {}
-    made = {"name": function.get("name", ""), "description": function.get("description") or ""}
-    if function.get("parameters"):
-        made["parametersJsonSchema"] = function["parameters"]
+def _declaration(function: Function) -> dict[str, Any]:
+    made: dict[str, Any] = {"name": function.name, "description": function.description}
+    if function.parameters:
+        made["parametersJsonSchema"] = function.parameters
     return made
 
 
 def _tool_config(choice: Any) -> dict[str, Any]:
     calling: dict[str, Any] = {}
-    if isinstance(choice, Mapping):
-        name = (choice.get("function") or {}).get("name", "")
+    if name := chosen_function(choice):
         calling = {"mode": "ANY", "allowedFunctionNames": [name]}
     elif choice in ("auto", "required", "none"):
         calling = {"mode": {"auto": "AUTO", "required": "ANY", "none": "NONE"}[choice]}

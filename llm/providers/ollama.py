@@ -22,6 +22,7 @@ from llm.providers.base import (
     Usage,
 )
 from llm.providers.configuration import UNKNOWN, Configuration, region_of_host
+from llm.providers.conversation import arguments_of
 from llm.providers.embeddings import MAX_ANSWER_BYTES, Embeddings, Embeds, vectors_of
 from llm.providers.errors import BadResponse, Unavailable
 from llm.providers.failures import broken_off
@@ -77,7 +78,7 @@ class OllamaProvider(HTTPProvider, Embeds):
             "stream": True,
             "options": {name: value for name, value in settings.items() if value is not None},
         }
-        if options.tools:
+        if options.tools and options.tool_choice != "none":  # it has no words for a choice
             body["tools"] = list(options.tools)
         if options.output_schema is not None:
             body["format"] = dict(options.output_schema)
@@ -184,7 +185,7 @@ def _messages(messages: Sequence[ChatMessage]) -> Iterator[dict[str, Any]]:
             made["images"] = [base64.b64encode(image.data).decode() for image in message.images]
         if message.tool_calls:
             made["tool_calls"] = [
-                {"function": {"name": call.name, "arguments": json.loads(call.arguments or "{}")}}
+                {"function": {"name": call.name, "arguments": arguments_of(call)}}
                 for call in message.tool_calls
             ]
             names.update({call.id: call.name for call in message.tool_calls})

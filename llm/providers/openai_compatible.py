@@ -190,7 +190,12 @@ class OpenAICompatibleProvider(HTTPProvider, Embeds):
         return made
 
     def response_format(self, schema: Mapping[str, Any]) -> dict[str, Any]:
-        """Ask for an answer that follows *schema*; strictly where the schema is closed."""
+        """Ask for an answer that follows *schema*; strictly where the schema is closed.
+
+        Any object at all is what more servers know by the older word for it.
+        """
+        if schema == {"type": "object"}:
+            return {"type": "json_object"}
         strict = schema.get("additionalProperties") is False
         return {
             "type": "json_schema",

@@ -30,6 +30,7 @@ from llm.providers.base import (
     Usage,
 )
 from llm.providers.configuration import SELF_HOSTED, Configuration
+from llm.providers.conversation import Function, functions
 from llm.providers.embeddings import Embeddings, Embeds, Vector
 from llm.providers.errors import InvalidRequest, RateLimited, Unavailable
 from llm.providers.simulated_answers import answer_to, value_for
@@ -78,7 +79,7 @@ class SimulatedProvider(ConfiguredProvider, Embeds):
         yield Started(f"sim-{count(prompt)}-{len(prompt)}", f"{model}-2026-11")
         asked = sum(count(message.content) for message in messages)
         if options.tools and ("[[tool]]" in prompt or options.tool_choice == "required"):
-            name, arguments = _tool_call(options.tools[0])
+            name, arguments = _tool_call(functions(options.tools)[0])
             yield ToolCallDelta(0, "call_0", name, arguments)
             yield Usage(asked, count(arguments))
             yield Finished(FinishReason.TOOL_CALLS, "tool_calls")
@@ -143,7 +144,7 @@ class SimulatedProvider(ConfiguredProvider, Embeds):
 
     def _text(self, prompt: str, messages: Sequence[ChatMessage], options: ChatOptions) -> str:
         if options.output_schema is not None:
-            return json.dumps(value_for(options.output_schema), indent=2)
+            return _json_for(options.output_schema, indent=2)
         turn = sum(message.role == "user" for message in messages)
         text = answer_to(prompt, turn=turn, brief=self.provider_model == "sim-small")
         if "[[long]]" in prompt:
@@ -175,7 +176,12 @@ def _vector(text: str, length: int) -> Vector:
     return array("d", (number / size for number in vector))
 
 
-def _tool_call(tool: Mapping[str, Any]) -> tuple[str, str]:
-    function = tool.get("function") or {}
-    arguments = value_for(function.get("parameters") or {"type": "object"})
-    return str(function.get("name", "")), json.dumps(arguments)
+def _tool_call(function: Function) -> tuple[str, str]:
+    return function.name, _json_for(function.parameters or {"type": "object"})
+
+
+def _json_for(schema: Mapping[str, Any], *, indent: int | None = None) -> str:
+    try:
+        return json.dumps(value_for(schema), indent=indent)
+    except (TypeError, ValueError, AttributeError, LookupError, RecursionError) as error:
+        raise InvalidRequest("The simulated model cannot read this JSON Schema.") from error

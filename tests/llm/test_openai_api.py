@@ -16,6 +16,7 @@ from orgs.organisations import pause
 from orgs.roles import Permission
 from tests.cast import Cast
 from tests.live import with_key
+from tests.llm.gateway import Gateway, answering, refusing
 from tests.llm.test_chat import kinds_of, simulated
 
 HELLO: list[Any] = [
@@ -41,6 +42,14 @@ WEATHER: list[Any] = [
 def key(key: str, cast: Cast) -> str:
     simulated(cast)
     return key
+
+
+def nested(text: str, depth: int) -> Any:
+    """*text* in an object in an object, and so on."""
+    made: Any = text
+    for _ in range(depth):
+        made = {"a": made}
+    return made
 
 
 def only_inference(cast: Cast) -> Inference:
@@ -137,6 +146,9 @@ def test_errors_have_the_clients_own_classes(client: openai.OpenAI, cast: Cast) 
         {"n": 2},
         {"messages": []},
         {"temperature": 9},
+        {"response_format": {"type": "json_schema", "json_schema": "answer"}},
+        {"response_format": {"type": "xml"}},
+        {"tools": [nested("max@example.org", 800)]},
         {"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]},
         {
             "messages": [
@@ -156,6 +168,30 @@ def test_errors_have_the_clients_own_classes(client: openai.OpenAI, cast: Cast) 
     with pytest.raises(openai.PermissionDeniedError) as paused:
         ask()
     assert paused.value.code == "organisation_paused"
+
+
+def test_an_earlier_call_that_was_cut_off_says_what_to_change(
+    client: openai.OpenAI, gateway: Gateway
+) -> None:
+    """As where a model reached its limit, and an agent goes on with what it got."""
+    call = {"id": "1", "type": "function", "function": {"name": "rain", "arguments": '{"city": "K'}}
+    messages: list[Any] = [
+        {"role": "user", "content": "Will it rain?"},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": "These are no arguments."},
+    ]
+    server = gateway.add("Claude", refusing(500), vendor="anthropic", key="k", default_model="c")
+    with pytest.raises(openai.BadRequestError, match="“rain” with arguments that are no JSON"):
+        client.chat.completions.create(model="c", messages=messages)
+    assert not server.requests
+    assert gateway.kinds() == ["inference.requested", "inference.failed"]
+    server = gateway.add("Compatible", answering(), default_model="o")
+    client.chat.completions.create(
+        model="o", messages=messages, response_format={"type": "json_object"}
+    )
+    (request,) = server.requests
+    assert request.json["messages"][1]["tool_calls"] == [call]  # that form knows no difference
+    assert request.json["response_format"] == {"type": "json_object"}
 
 
 def test_a_stream_that_breaks_off_is_an_error_to_the_client(
