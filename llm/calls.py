@@ -102,7 +102,8 @@ class Place:
 class Asked:
     """What a caller wants: an explicit provider and model, or None for the organisation's own.
 
-    ``screened_by`` are the rules by which the texts were screened, None before that.
+    ``screened_by`` are the rules by which the texts were screened, None before that. ``unused``
+    are further parameters that the caller gave, for which the interface has no use.
     """
 
     messages: Sequence[ChatMessage]
@@ -111,6 +112,7 @@ class Asked:
     model: str | None = None
     hint: Hint | None = None
     screened_by: tuple[Any, ...] | None = None
+    unused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,13 @@ class Call:
         """The model that the caller named, where another one is asked: the log keeps both."""
         asked = self.asked.model or ""
         return asked if asked != self.model and _NAME.fullmatch(asked) else ""
+
+    @property
+    def left_out(self) -> list[str]:
+        """What the caller gave and the provider is not told, by the names in OpenAI's form."""
+        if self.route is None or self.operation != "chat":
+            return []
+        return [*self.asked.unused, *self.route.provider.left_out(self.asked.options)]
 
     @property
     def region(self) -> str:

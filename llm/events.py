@@ -98,6 +98,8 @@ def _name_record(response: HttpResponseBase, pump: Pump) -> None:
     response["Lexcustis-Attempts"] = str(pump.call.attempt)
     if pump.requested is not None:
         response["Lexcustis-Record"] = pump.requested.header
+    if left_out := pump.call.left_out:
+        response["Lexcustis-Left-Out"] = ", ".join(left_out)
     name_screening(response, pump)
 
 

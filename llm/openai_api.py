@@ -21,6 +21,7 @@ from llm.openai_form import (
     completion,
     messages_from,
     options_from,
+    unused_in,
 )
 from llm.openai_schemas import COMPLETION, CompletionIn, ModelList
 from llm.screened import PROGRAM
@@ -82,7 +83,13 @@ def prepare(
     """Decide the call: everything that is read, in one go."""
     tenant = identify()
     tenant.require(Permission.CHAT)
-    asked = Asked(messages_from(given["messages"]), options_from(given), None, given["model"])
+    asked = Asked(
+        messages_from(given["messages"]),
+        options_from(given),
+        None,
+        given["model"],
+        unused=unused_in(given),
+    )
     prompt = _prompt(given["messages"])
     try:
         decided = screened.decide(tenant, asked, consent=consent)

@@ -10,7 +10,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llm.calls import CallFailed, Outcome
-from llm.providers.base import ChatMessage, ChatOptions, FinishReason, Image, ToolCall, Usage
+from llm.providers.base import (
+    OPENAI_OPTIONS,
+    ChatMessage,
+    ChatOptions,
+    FinishReason,
+    Image,
+    ToolCall,
+    Usage,
+)
 from llm.pump import Pump
 
 _DATA_URL = re.compile(r"data:(image/[a-z0-9.+-]{1,40});base64,([A-Za-z0-9+/=\s]+)\Z")
@@ -19,6 +27,30 @@ _FINISH = {
     FinishReason.ERROR.value: "stop",
     "": "stop",
 }
+
+
+# OpenAI's parameters that no provider is told: what they ask for has no place in an answer here, or
+# would have the provider keep or pass on more than the call needs.
+_UNUSED = frozenset(
+    {
+        "audio",
+        "function_call",
+        "functions",
+        "logprobs",
+        "metadata",
+        "modalities",
+        "moderation",
+        "prediction",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "top_logprobs",
+        "user",
+        "web_search_options",
+    }
+)
 
 
 class WrongRequest(ValueError):
@@ -73,7 +105,16 @@ def options_from(given: Mapping[str, Any]) -> ChatOptions:
         tools=tuple(given.get("tools") or ()),
         tool_choice=given.get("tool_choice"),
         output_schema=_schema(given.get("response_format")),
+        strict=_strict(given.get("response_format")),
+        openai_options={
+            name: given[name] for name in sorted(OPENAI_OPTIONS) if given.get(name) is not None
+        },
     )
+
+
+def unused_in(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """The parameters of a request that OpenAI's form has and this interface has no use for."""
+    return tuple(name for name in sorted(_UNUSED) if given.get(name))
 
 
 def _message(number: int, given: Mapping[str, Any]) -> ChatMessage:
@@ -129,6 +170,13 @@ def _schema(given: Any) -> Mapping[str, Any] | None:
     raise WrongRequest(
         "response_format is text, json_object, or json_schema with a schema.", "response_format"
     )
+
+
+def _strict(given: Any) -> bool | None:
+    match given:
+        case {"json_schema": {"strict": bool() as strict}}:
+            return strict
+    return None
 
 
 # -- Out ------------------------------------------------------------------------------------------

@@ -1,13 +1,16 @@
-"""What the OpenAI-compatible interface takes; what it does not know it ignores, as OpenAI does."""
+"""What the OpenAI-compatible interface takes; what it has no use for it leaves out, and says so."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from ninja import Schema
 from pydantic import BaseModel, ConfigDict, Field
 
 _ONE_LINE = r"^[^\x00-\x1f\x7f]+$"
+_ONE_WORD = r"^[a-z]{1,20}$"
+_TokenNumber = Annotated[str, Field(pattern=r"^[0-9]{1,8}$")]
+_Bias = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
 
 
 class FunctionCall(BaseModel):
@@ -44,6 +47,7 @@ class CompletionIn(BaseModel):
     """A chat completion in OpenAI's form."""
 
     model_config = ConfigDict(
+        extra="allow",
         json_schema_extra={
             "examples": [
                 {
@@ -51,7 +55,7 @@ class CompletionIn(BaseModel):
                     "messages": [{"role": "user", "content": "What is a checkpoint?"}],
                 }
             ]
-        }
+        },
     )
 
     model: str = Field(min_length=1, max_length=200, pattern=_ONE_LINE)
@@ -68,6 +72,12 @@ class CompletionIn(BaseModel):
     tools: list[dict[str, Any]] | None = Field(None, max_length=128)
     tool_choice: str | dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
+    frequency_penalty: float | None = Field(None, ge=-2, le=2, allow_inf_nan=False)
+    presence_penalty: float | None = Field(None, ge=-2, le=2, allow_inf_nan=False)
+    logit_bias: dict[_TokenNumber, _Bias] | None = Field(None, max_length=1024)
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: str | None = Field(None, pattern=_ONE_WORD)
+    verbosity: str | None = Field(None, pattern=_ONE_WORD)
 
 
 class ModelOut(Schema):
@@ -92,7 +102,12 @@ COMPLETION: dict[str, Any] = {
         "Lexcustis-Record": {
             "description": "The record of the request: log, id and leaf hash.",
             "schema": {"type": "string"},
-        }
+        },
+        "Lexcustis-Left-Out": {
+            "description": "Parameters of the request that the provider was not told, where "
+            "there are any: its form has no word for them, or the interface no use.",
+            "schema": {"type": "string"},
+        },
     },
     "content": {
         "application/json": {"schema": {"type": "object"}},

@@ -30,6 +30,7 @@ _LONGEST = 200
 def requested(call: Call) -> Draft:
     """The record that must be committed before anything is sent (promise P1)."""
     options = call.asked.options
+    further = options.openai_options
     body = (
         _base(call)
         | {
@@ -38,6 +39,11 @@ def requested(call: Call) -> Draft:
             "gen_ai.request.top_p": _decimal(options.top_p),
             "gen_ai.request.max_tokens": options.max_tokens,
             "gen_ai.request.seed": options.seed,
+            "gen_ai.request.frequency_penalty": _decimal(further.get("frequency_penalty")),
+            "gen_ai.request.presence_penalty": _decimal(further.get("presence_penalty")),
+            "lexcustis.asked.reasoning_effort": further.get("reasoning_effort"),
+            "lexcustis.asked.verbosity": further.get("verbosity"),
+            "lexcustis.left_out": call.left_out or None,
             "lexcustis.interface": call.interface,
             "lexcustis.system.id": str(call.system_id) if call.system_id else None,
             "lexcustis.asked.model": call.asked_model,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from llm.providers.adapters import HTTPProvider, parsed
 from llm.providers.base import (
+    OPENAI_OPTIONS,
+    SAMPLING,
     ChatMessage,
     ChatOptions,
     Event,
@@ -36,6 +38,8 @@ from llm.providers.http import Upstream
 
 VERSION = "2026-10-21"
 DEFAULT_MAX_TOKENS = 8192
+# What the Messages form has no words for.
+UNSAID: Final = OPENAI_OPTIONS | {"seed"}
 
 FINISH_REASONS: Mapping[str, FinishReason] = {
     "end_turn": FinishReason.STOP,
@@ -74,6 +78,14 @@ class AnthropicProvider(HTTPProvider):
             headers["authorization"] = f"Bearer {configuration.key}"
         return headers
 
+    @property
+    def _samples(self) -> bool:
+        return str(self.configuration.options.get("version", VERSION)) < VERSION
+
+    def unsaid(self, model: str) -> frozenset[str]:
+        """Sampling too, in the versions that refuse it."""
+        return UNSAID if self._samples else UNSAID | SAMPLING
+
     def stream_events(
         self, messages: Sequence[ChatMessage], options: ChatOptions
     ) -> AsyncGenerator[Event, None]:
@@ -82,7 +94,7 @@ class AnthropicProvider(HTTPProvider):
         body = body_of(
             messages,
             options,
-            samples=str(own.get("version", VERSION)) < VERSION,
+            samples=self._samples,
             max_tokens=int(own.get("max_tokens", DEFAULT_MAX_TOKENS)),
         )
         body = {**own.get("body", {}), **body, "model": options.model or self.provider_model}

@@ -11,7 +11,7 @@ import enum
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 # Silence after which a provider without a setting of its own has failed.
 IDLE_SECONDS = 60.0
@@ -242,12 +242,29 @@ class ChatResponse:
     reasoning: str = ""
 
 
+# What providers with OpenAI's form are told as it was given, and others where they have a word.
+OPENAI_OPTIONS: Final = frozenset(
+    {
+        "frequency_penalty",
+        "logit_bias",
+        "parallel_tool_calls",
+        "presence_penalty",
+        "reasoning_effort",
+        "verbosity",
+    }
+)
+PENALTIES: Final = frozenset({"frequency_penalty", "presence_penalty"})
+SAMPLING: Final = frozenset({"temperature", "top_p"})
+
+
 @dataclass(frozen=True, slots=True)
 class ChatOptions:
-    """How to answer. What a model does not take is left out by its adapter.
+    """How to answer. What a model does not take is left out by its adapter, which says so.
 
-    ``tools`` and ``tool_choice`` are in OpenAI's form; ``output_schema`` is a JSON Schema. Where
-    nobody reads the answer before it is whole (not ``streamed``), an adapter may ask for it whole.
+    ``tools`` and ``tool_choice`` are in OpenAI's form; ``output_schema`` is a JSON Schema, and
+    ``strict`` whether it must be followed to the letter (None: where it is closed).
+    ``openai_options`` are the :data:`OPENAI_OPTIONS` that were given. Where nobody reads the answer
+    before it is whole (not ``streamed``), an adapter may ask for it whole.
     """
 
     temperature: float | None = 0.3
@@ -258,9 +275,26 @@ class ChatOptions:
     tools: tuple[Mapping[str, Any], ...] = ()
     tool_choice: Any = None
     output_schema: Mapping[str, Any] | None = None
+    strict: bool | None = None
+    openai_options: Mapping[str, Any] = field(default_factory=dict)
     model: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     streamed: bool = True
+
+    @property
+    def given(self) -> list[str]:
+        """What is asked for, by the names that OpenAI's form has."""
+        named = {
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            "top_p": self.top_p,
+            "stop": self.stop or None,
+            "seed": self.seed,
+            "tools": self.tools or None,
+            "tool_choice": self.tool_choice,
+            "response_format": self.output_schema,
+        }
+        return [*(name for name, value in named.items() if value is not None), *self.openai_options]
 
 
 class BaseLLMProvider(abc.ABC):
@@ -314,6 +348,15 @@ class BaseLLMProvider(abc.ABC):
     async def count_tokens(self, messages: Sequence[ChatMessage]) -> int:
         """About how many tokens *messages* are: a byte-based estimate unless the vendor counts."""
         return estimate_tokens("".join(message.content for message in messages))
+
+    def unsaid(self, model: str) -> frozenset[str]:
+        """The options that *model* is never told, by the names that OpenAI's form has."""
+        return OPENAI_OPTIONS
+
+    def left_out(self, options: ChatOptions) -> list[str]:
+        """Which of the options that were given are not sent."""
+        unsaid = self.unsaid(options.model or self.provider_model)
+        return [name for name in options.given if name in unsaid]
 
     @abc.abstractmethod
     async def list_models(self) -> list[Model]:

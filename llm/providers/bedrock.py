@@ -91,6 +91,10 @@ class BedrockProvider(HTTPProvider):
         match = _HOST.fullmatch(configuration.parsed_base_url().host)
         return of_aws(match[1]) if match else region_of_host(configuration)
 
+    def unsaid(self, model: str) -> frozenset[str]:
+        """Converse has no word for a seed either."""
+        return super().unsaid(model) | {"seed"}
+
     async def stream_events(
         self, messages: Sequence[ChatMessage], options: ChatOptions
     ) -> AsyncGenerator[Event, None]:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from llm.providers.adapters import HTTPProvider, parsed
 from llm.providers.base import (
+    PENALTIES,
     ChatMessage,
     ChatOptions,
     Event,
@@ -66,6 +67,10 @@ class GeminiForm(HTTPProvider):
     def model_path(self, model: str) -> str:
         """The path of a model below the base URL."""
         return f"/models/{quote(model.removeprefix('models/'), safe='')}"
+
+    def unsaid(self, model: str) -> frozenset[str]:
+        """The form has words for the penalties."""
+        return super().unsaid(model) - PENALTIES
 
     async def stream_events(
         self, messages: Sequence[ChatMessage], options: ChatOptions
@@ -169,6 +174,8 @@ def body_of(messages: Sequence[ChatMessage], options: ChatOptions) -> dict[str, 
         "maxOutputTokens": options.max_tokens,
         "stopSequences": list(options.stop) or None,
         "seed": options.seed,
+        "frequencyPenalty": options.openai_options.get("frequency_penalty"),
+        "presencePenalty": options.openai_options.get("presence_penalty"),
     }
     if options.output_schema is not None:
         settings["responseMimeType"] = "application/json"

@@ -9,6 +9,7 @@ from typing import Any
 
 from llm.providers.adapters import HTTPProvider, parsed
 from llm.providers.base import (
+    PENALTIES,
     ChatMessage,
     ChatOptions,
     Event,
@@ -43,6 +44,15 @@ class OllamaProvider(HTTPProvider, Embeds):
             return UNKNOWN
         return region_of_host(configuration)
 
+    def unsaid(self, model: str) -> frozenset[str]:
+        """It has words for the penalties."""
+        return super().unsaid(model) - PENALTIES
+
+    def left_out(self, options: ChatOptions) -> list[str]:
+        """Without a word for a choice of tools, only two of the choices can be kept."""
+        is_kept = options.tool_choice in (None, "auto", "none")
+        return [*super().left_out(options), *(() if is_kept else ("tool_choice",))]
+
     async def stream_events(
         self, messages: Sequence[ChatMessage], options: ChatOptions
     ) -> AsyncGenerator[Event, None]:
@@ -69,6 +79,8 @@ class OllamaProvider(HTTPProvider, Embeds):
             "top_p": options.top_p,
             "stop": list(options.stop) or None,
             "seed": options.seed,
+            "frequency_penalty": options.openai_options.get("frequency_penalty"),
+            "presence_penalty": options.openai_options.get("presence_penalty"),
         }
         body: dict[str, Any] = {
             **own.get("body", {}),

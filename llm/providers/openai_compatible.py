@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from llm.providers.adapters import HTTPProvider, joined, parsed
 from llm.providers.base import (
+    SAMPLING,
     ChatMessage,
     ChatOptions,
     Event,
@@ -140,6 +141,13 @@ class OpenAICompatibleProvider(HTTPProvider, Embeds):
             return found.idle_seconds
         return min(WHOLE_TIMES_IDLE * found.idle_seconds, found.total_seconds)
 
+    def unsaid(self, model: str) -> frozenset[str]:
+        """Nothing, but for models that refuse sampling: the names are those of this form."""
+        return SAMPLING if self._has_fixed_sampling(model) else frozenset()
+
+    def _has_fixed_sampling(self, model: str) -> bool:
+        return bool(self.ways.fixed_sampling and re.match(self.ways.fixed_sampling, model))
+
     def body(self, messages: Sequence[ChatMessage], options: ChatOptions) -> dict[str, Any]:
         """The request, in the server's words."""
         model = options.model or self.provider_model
@@ -149,10 +157,11 @@ class OpenAICompatibleProvider(HTTPProvider, Embeds):
             "model": model,
             "messages": [self.message(message) for message in messages],
             "stream": options.streamed,
+            **options.openai_options,
         }
         if options.streamed and self.ways.asks_usage:
             body["stream_options"] = {"include_usage": True}
-        if not (self.ways.fixed_sampling and re.match(self.ways.fixed_sampling, model)):
+        if not self._has_fixed_sampling(model):
             _put(body, "temperature", options.temperature)
             _put(body, "top_p", options.top_p)
         _put(body, self.ways.max_tokens, options.max_tokens)
@@ -163,7 +172,7 @@ class OpenAICompatibleProvider(HTTPProvider, Embeds):
             choice = options.tool_choice
             _put(body, "tool_choice", self.ways.required_tool if choice == "required" else choice)
         if options.output_schema is not None:
-            body["response_format"] = self.response_format(options.output_schema)
+            body["response_format"] = self.response_format(options.output_schema, options.strict)
         return body
 
     def message(self, message: ChatMessage) -> dict[str, Any]:
@@ -189,14 +198,17 @@ class OpenAICompatibleProvider(HTTPProvider, Embeds):
             made["tool_call_id"] = message.tool_call_id
         return made
 
-    def response_format(self, schema: Mapping[str, Any]) -> dict[str, Any]:
-        """Ask for an answer that follows *schema*; strictly where the schema is closed.
+    def response_format(
+        self, schema: Mapping[str, Any], strict: bool | None = None
+    ) -> dict[str, Any]:
+        """Ask for an answer that follows *schema*; as *strict* says, or where the schema is closed.
 
         Any object at all is what more servers know by the older word for it.
         """
         if schema == {"type": "object"}:
             return {"type": "json_object"}
-        strict = schema.get("additionalProperties") is False
+        if strict is None:
+            strict = schema.get("additionalProperties") is False
         return {
             "type": "json_schema",
             "json_schema": {"name": "answer", "schema": dict(schema), "strict": strict},

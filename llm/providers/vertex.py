@@ -63,6 +63,10 @@ class VertexProvider(GeminiForm):
         model = quote(model, safe="@")
         return f"/projects/{project}/locations/{place}/publishers/{publisher}/models/{model}"
 
+    def unsaid(self, model: str) -> frozenset[str]:
+        """As in the form of the model's publisher."""
+        return anthropic.UNSAID if model.startswith("claude") else super().unsaid(model)
+
     async def stream_events(
         self, messages: Sequence[ChatMessage], options: ChatOptions
     ) -> AsyncGenerator[Event, None]:

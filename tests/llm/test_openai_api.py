@@ -194,6 +194,75 @@ def test_an_earlier_call_that_was_cut_off_says_what_to_change(
     assert request.json["response_format"] == {"type": "json_object"}
 
 
+def test_what_a_provider_is_not_told_stands_in_the_answer_and_in_the_log(
+    client: openai.OpenAI, gateway: Gateway
+) -> None:
+    given: dict[str, Any] = {
+        "reasoning_effort": "low",
+        "frequency_penalty": 0.5,
+        "parallel_tool_calls": False,
+        "seed": 7,
+        "logprobs": True,
+        "user": "max@example.org",
+        "store": False,
+    }
+    create = client.chat.completions.with_raw_response.create
+    compatible = gateway.add("Compatible", answering(), default_model="o")
+    answer = create(model="o", messages=HELLO, **given)
+    assert answer.headers["lexcustis-left-out"] == "logprobs, user"
+    sent = compatible.requests[0].json
+    told = ("reasoning_effort", "frequency_penalty", "parallel_tool_calls", "seed")
+    assert {name: sent[name] for name in told} == {name: given[name] for name in told}
+    assert not {"logprobs", "user", "store"} & set(sent)
+    (inference,) = gateway.attempts()
+    body = gateway.record(inference.pk)["body"]
+    assert body["lexcustis.left_out"] == ["logprobs", "user"]
+    assert body["lexcustis.asked.reasoning_effort"] == "low"
+    assert body["gen_ai.request.frequency_penalty"] == "0.5"
+    assert "max@example.org" not in str(body)
+    gateway.add("Claude", refusing(400), vendor="anthropic", key="k", default_model="c")
+    with pytest.raises(openai.BadRequestError):
+        create(model="c", messages=HELLO, **given)
+    *_earlier, inference = gateway.attempts()
+    left_out = gateway.record(inference.pk)["body"]["lexcustis.left_out"]
+    assert left_out == [
+        *("logprobs", "user", "seed"),
+        *("frequency_penalty", "parallel_tool_calls", "reasoning_effort"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"reasoning_effort": "as much as max@example.org wants"},
+        {"logit_bias": {"max@example.org": 1}},
+        {"logit_bias": {"50256": 101}},
+        {"frequency_penalty": 3},
+        {"parallel_tool_calls": "perhaps"},
+    ],
+)
+def test_further_options_hold_nothing_but_numbers_and_words(
+    client: openai.OpenAI, given: dict[str, Any]
+) -> None:
+    with pytest.raises(openai.BadRequestError, match=next(iter(given))):
+        client.chat.completions.create(model="sim-large", messages=HELLO, **given)
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_schema_is_as_strict_as_the_caller_says(
+    client: openai.OpenAI, gateway: Gateway, strict: bool
+) -> None:
+    server = gateway.add("Compatible", answering(), default_model="o")
+    schema = {"type": "object", "properties": {}, "additionalProperties": not strict}
+    form: Any = {"name": "answer", "schema": schema, "strict": strict}
+    client.chat.completions.create(
+        model="o",
+        messages=HELLO,
+        response_format={"type": "json_schema", "json_schema": form},
+    )
+    assert server.requests[0].json["response_format"]["json_schema"] == form
+
+
 def test_a_stream_that_breaks_off_is_an_error_to_the_client(
     client: openai.OpenAI, cast: Cast
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llm.providers.base import ChatMessage, ToolCall
+from llm.providers.base import OPENAI_OPTIONS, PENALTIES, ChatMessage, ChatOptions, ToolCall
 from llm.providers.conversation import (
     Function,
     arguments_of,
@@ -15,13 +15,21 @@ from llm.providers.conversation import (
     system_texts,
     turns,
 )
-from llm.providers.errors import InvalidRequest
+from llm.providers.errors import InvalidRequest, ProviderError
 from tests.llm.providers.golden import OLLAMA
 from tests.llm.providers.golden_bedrock import BEDROCK, MEDIA
 from tests.llm.providers.loopback import Loopback, Reply
 from tests.llm.providers.test_requests import TOOLS
 
 OWN_FORMS = ["anthropic", "bedrock", "gemini", "ollama"]
+EVERYTHING = {
+    "frequency_penalty": -1.25,
+    "logit_bias": {"50256": -100.0},
+    "parallel_tool_calls": False,
+    "presence_penalty": 1.75,
+    "reasoning_effort": "low",
+    "verbosity": "low",
+}
 NO_OBJECTS = ['{"city": "Kö', "[]", "3", "null", '"x"', '{"a": NaN}', "[" * 100_000, "rain in Köln"]
 
 
@@ -107,6 +115,46 @@ async def test_a_choice_against_tools_leaves_them_out_where_there_is_no_word_for
     loopback.always(Reply([OLLAMA.stream], media="application/x-ndjson"))
     await loopback.provider("ollama").chat(said("{}"), tools=TOOLS, tool_choice="none")
     assert "tools" not in loopback.requests[-1].json
+
+
+@pytest.mark.parametrize(
+    ("vendor", "left_out", "sent"),
+    [
+        ("openai_compatible", [], EVERYTHING),
+        ("openai", [], EVERYTHING),
+        ("anthropic", ["temperature", "seed", *sorted(OPENAI_OPTIONS)], {}),
+        ("bedrock", ["seed", *sorted(OPENAI_OPTIONS)], {}),
+        ("gemini", sorted(OPENAI_OPTIONS - PENALTIES), {}),
+        ("ollama", ["tool_choice", *sorted(OPENAI_OPTIONS - PENALTIES)], {}),
+        ("simulated", sorted(OPENAI_OPTIONS), {}),
+    ],
+)
+async def test_an_adapter_says_what_it_leaves_out(
+    loopback: Loopback, vendor: str, left_out: list[str], sent: dict[str, Any]
+) -> None:
+    provider = loopback.provider(vendor)
+    options = ChatOptions(
+        0.5, seed=7, tools=TOOLS, tool_choice="required", openai_options=EVERYTHING
+    )
+    assert sorted(provider.left_out(options)) == sorted(left_out)
+    if vendor != "simulated":
+        loopback.always(Reply.json({}, 500))
+        with pytest.raises(ProviderError):
+            await provider.chat(said("{}"), openai_options=EVERYTHING, tools=TOOLS, seed=7)
+        (request,) = loopback.requests
+        assert {name: request.json.get(name) for name in sent} == sent
+        penalties = [EVERYTHING[name] for name in PENALTIES]
+        is_told = all(str(penalty) in str(request.json) for penalty in penalties)
+        assert is_told == (not PENALTIES & set(left_out))
+        assert ("'seed': 7" in str(request.json)) == ("seed" not in left_out)
+
+
+def test_models_that_refuse_sampling_are_not_told_of_it(loopback: Loopback) -> None:
+    openai = loopback.provider("openai", model="gpt-5.1")
+    assert openai.left_out(ChatOptions(0.5, top_p=0.1)) == ["temperature", "top_p"]
+    assert openai.left_out(ChatOptions(0.5, model="gpt-4.1")) == []
+    dated = loopback.provider("anthropic", options={"version": "2023-06-01"})
+    assert dated.left_out(ChatOptions(0.5, top_p=0.1)) == []
 
 
 def test_what_one_says_in_several_messages_is_one_turn() -> None:
