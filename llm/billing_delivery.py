@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from uuid import UUID
 
@@ -95,8 +96,9 @@ def _attempted(delivery: BillingDelivery) -> bool:
 def _sent(delivery: BillingDelivery) -> tuple[str, bool]:
     """Try once; what went wrong, and whether trying again is useless."""
     try:
+        headers = signed_headers(delivery.webhook, delivery, at=timezone.now())
         # A loop of its own: closing connections below must not close those of running answers.
-        asyncio.run(_post(delivery))
+        asyncio.run(_post(delivery, headers))
     except UnsafeAddress as error:
         return str(error), False
     except ProviderError as error:
@@ -108,7 +110,7 @@ def _sent(delivery: BillingDelivery) -> tuple[str, bool]:
     return "", False
 
 
-async def _post(delivery: BillingDelivery) -> None:
+async def _post(delivery: BillingDelivery, headers: Mapping[str, str]) -> None:
     webhook = delivery.webhook
     upstream = Upstream(
         identity=f"billing-webhook-{webhook.pk}",
@@ -119,7 +121,6 @@ async def _post(delivery: BillingDelivery) -> None:
         total_seconds=ATTEMPT_SECONDS,
         ca_file=settings.PROVIDER_CA_FILE,
     )
-    headers = signed_headers(webhook, delivery, at=timezone.now())
     async with upstream.call(
         "POST", "", delivery.body.encode(), headers=headers, seconds=ATTEMPT_SECONDS
     ):

@@ -21,6 +21,7 @@ from django.core.management import call_command
 from django.db import connection, connections
 from django.test.utils import setup_databases
 
+from orgs import vault
 from tests.cast import Cast, make_cast
 from tests.live import live_server_process, web_server  # noqa: F401 - fixtures of every test
 
@@ -52,6 +53,12 @@ def static_files() -> None:
     """Pages name their static files by hash, as they do for people."""
     settings.STATIC_ROOT = settings.HOME / f"static-{os.environ.get('PYTEST_XDIST_WORKER', '')}"
     call_command("collectstatic", verbosity=0, interactive=False, clear=True)
+
+
+@pytest.fixture(autouse=True)
+def keys_are_not_known() -> None:
+    """Each test begins as a new process does, which has opened no organisation's key yet."""
+    vault.forget_keys()
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from audit.models import RecordIndex
 from llm import billing, billing_delivery, tasks, usage
 from llm.billing_models import BillingDelivery, BillingWebhook
 from llm.sealed_columns import SEALED_COLUMNS
+from orgs import vault
 from orgs.keys import create_key
 from orgs.roles import Permission
 from orgs.tenancy import PermissionRefused
@@ -164,6 +165,16 @@ def test_a_sender_that_died_is_followed_by_another(cast: Cast, receiver: Receive
     billing_delivery.deliver_due()
     report.refresh_from_db()
     assert (report.state, report.attempts) == ("delivered", 2)
+
+
+def test_a_sender_that_has_just_started_opens_the_secret_itself(
+    cast: Cast, receiver: Receiver
+) -> None:
+    secret = webhook(cast, receiver)
+    report = billing.report_test(cast.alice)
+    vault.forget_keys()
+    assert billing_delivery.deliver_due() == 1
+    assert list(receiver.messages(secret)) == [report.message_id]
 
 
 def test_senders_at_once_send_each_report_once(cast: Cast, receiver: Receiver) -> None:
