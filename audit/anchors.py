@@ -24,6 +24,7 @@ from audit.anchor_models import Anchor, AnchorDuty, AnchorKind
 from audit.checkpoints import latest_of_log
 from audit.logs import current_log
 from audit.models import Checkpoint, Log
+from audit.notes import InvalidNote, parse_head, split_note
 from audit.posting import AnchorFailed
 from audit.timestamps import Authority, request_time_stamp
 from audit.tree import StoredTree, TreeIncomplete
@@ -212,6 +213,10 @@ def _fulfil(duty: AnchorDuty, outsider: Outsider, now: datetime) -> AnchorResult
 
 def _ask(outsider: Outsider, checkpoint: Checkpoint, last: int) -> tuple[datetime, bytes]:
     """Time and token that the outsider gives for a checkpoint."""
+    try:
+        parse_head(split_note(checkpoint.note)[0])
+    except InvalidNote as error:  # of this log alone; the others' heads are anchored
+        raise AnchorFailed("The head of this log is damaged; its check says more.") from error
     if isinstance(outsider, Authority):
         stamp = request_time_stamp(checkpoint.note.encode(), outsider, not_before=checkpoint.at)
         return stamp.at, stamp.token

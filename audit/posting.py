@@ -6,8 +6,10 @@ taken as they are; what they answer is data from outside and trusted in nothing.
 
 from __future__ import annotations
 
+import ssl
 import time
 from dataclasses import dataclass
+from functools import cache
 
 import httpx2
 
@@ -28,6 +30,12 @@ class Answer:
     body: bytes
 
 
+@cache
+def _tls() -> ssl.SSLContext:
+    """The system's authorities, read once: that takes longer than an exchange."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
 def post(address: str, body: bytes, *, media: str, timeout: float = TIMEOUT_SECONDS) -> Answer:
     """Send *body* and return the answer, whatever its status.
 
@@ -41,7 +49,11 @@ def post(address: str, body: bytes, *, media: str, timeout: float = TIMEOUT_SECO
     try:
         with (
             httpx2.Client(
-                timeout=timeout, trust_env=False, follow_redirects=False, limits=limits
+                timeout=timeout,
+                trust_env=False,
+                follow_redirects=False,
+                limits=limits,
+                verify=_tls(),
             ) as client,
             client.stream("POST", address, content=body, headers=headers) as response,
         ):

@@ -34,7 +34,8 @@ from audit.kinds import Kind
 from audit.ledger import Draft, commit_blocking
 from audit.logs import current_log
 from tests.audit.outsiders import OpensslAuthority, SmallWitness, http_server
-from tests.cast import Cast
+from tests.audit.test_verification import tamper
+from tests.cast import Cast, make_cast
 from tests.sealing import seal
 
 
@@ -124,6 +125,17 @@ def test_a_head_is_anchored_once_a_period_and_only_when_it_moved(
     assert mine(now + timedelta(minutes=59)) == 0
     assert mine(now + timedelta(minutes=61)) == 2
     assert mine(now + timedelta(minutes=200)) == 0
+
+
+def test_a_head_that_is_damaged_holds_up_no_other(cast: Cast, outsiders: SmallWitness) -> None:
+    log, others = current_log(cast.organisation.pk), make_cast()
+    seal()
+    tamper(("UPDATE audit_checkpoint SET note = 'no note' WHERE log_number = %s", [log.number]))
+    results = anchor_due(now=timezone.now() + timedelta(minutes=1))
+    damaged = [result.problem for result in results if result.origin == log.origin]
+    assert damaged == ["The head of this log is damaged; its check says more."] * 2
+    theirs = current_log(others.organisation.pk).origin
+    assert [result.problem for result in results if result.origin == theirs] == ["", ""]
 
 
 def test_two_workers_do_not_ask_twice(cast: Cast, outsiders: SmallWitness) -> None:
