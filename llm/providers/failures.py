@@ -1,8 +1,8 @@
 """Reading a provider's refusal: its status, headers and body become one of our errors.
 
 The message is for a person and never repeats the provider's text, which may hold what was sent to
-it, even the key. Only the provider's own machine-readable code is kept, and only if it looks
-like one.
+it, even the key. Only the provider's own machine-readable code is kept and which parameter it is
+about, and only if they look like that.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -32,6 +32,7 @@ from llm.providers.errors import (
 MAX_RETRY_AFTER = 3600.0
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,60}")
+_PARAMETER = re.compile(r"[a-z][a-z_]{0,40}(\.[a-z_]{1,40}|\.?\[?[0-9]{1,5}\]?){0,8}")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -60,11 +61,15 @@ _INVALID = re.compile(r"invalid|validation|not_found|bad_request|malformed", re.
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """What a provider said went wrong: its codes, and its words for us to recognise only."""
+    """What a provider said went wrong: its codes, and its words for us to recognise only.
+
+    ``parameter`` is the one that it names, such as ``messages[0].content``, or nothing.
+    """
 
     codes: tuple[str, ...] = ()
     words: str = ""
     retry_after: float | None = None
+    parameter: str = ""
 
     @property
     def code(self) -> str:
@@ -94,7 +99,7 @@ def complaint_of(body: Any) -> Complaint:
     words = body.get("message") or body.get("Message") or body.get("detail") or ""
     if not isinstance(words, str):
         words = json.dumps(words)
-    return Complaint(codes, words[:2000], _retry_info(body.get("details")))
+    return Complaint(codes, words[:2000], _retry_info(body.get("details")), _parameter(body))
 
 
 def refusal(
@@ -110,7 +115,7 @@ def refusal(
         complaint = Complaint()
     header_type = headers.get("x-amzn-errortype", "").partition(":")[0]
     if header_type:
-        complaint = Complaint((header_type, *complaint.codes), complaint.words)
+        complaint = replace(complaint, codes=(header_type, *complaint.codes))
     wait = retry_after(headers)
     if wait is None:
         wait = complaint.retry_after
@@ -171,6 +176,20 @@ def _retry_info(details: Any) -> float | None:
         if isinstance(detail, Mapping) and "retryDelay" in detail:
             return duration(str(detail["retryDelay"]))
     return None
+
+
+def _parameter(body: Mapping[str, Any]) -> str:
+    """Which parameter it is about: OpenAI's ``param``, or the place that FastAPI's servers give."""
+    named = body.get("param")
+    match body.get("message"):
+        case {"detail": [*_] as details}:  # Mistral's, around FastAPI's own
+            pass
+        case _:
+            details = body.get("detail")
+    match details:
+        case [{"loc": ["body", *place]}, *_]:
+            named = ".".join(map(str, place))
+    return named if isinstance(named, str) and _PARAMETER.fullmatch(named) else ""
 
 
 def _by_status(  # noqa: C901, PLR0911 - one line a status
@@ -255,6 +274,7 @@ def _filtered(provider: str) -> ProviderError:
 
 def _invalid(provider: str, complaint: Complaint) -> ProviderError:
     code = f" (its code: {complaint.code})" if complaint.code else ""
+    place = f", because of {complaint.parameter}" if complaint.parameter else ""
     return InvalidRequest(
-        f"{provider} does not take this request{code}. Check the model and the options."
+        f"{provider} does not take this request{place}{code}. Check the model and the options."
     )

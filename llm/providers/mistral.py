@@ -17,5 +17,6 @@ class MistralProvider(OpenAICompatibleProvider):
         asks_usage=False,
         seed="random_seed",
         required_tool="any",
+        untold=("logit_bias", "verbosity"),
         dimensions="output_dimension",
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -57,10 +57,10 @@ class Dialect:
     """How a server differs within the form.
 
     ``asks_usage``: it knows ``stream_options``. ``fixed_sampling``: a pattern of the models that
-    refuse temperature and top_p. ``health``: a path from the origin's root that answers 200 when
-    the server is ready; empty asks for the models. ``tokenize``: its ``/tokenize`` takes
-    ``content`` (llama.cpp) or ``messages`` (vLLM); empty has none. ``dimensions``: its word for
-    the length of a vector.
+    refuse temperature and top_p. ``untold``: further options that it refuses. ``health``: a path
+    from the origin's root that answers 200 when the server is ready; empty asks for the models.
+    ``tokenize``: its ``/tokenize`` takes ``content`` (llama.cpp) or ``messages`` (vLLM); empty has
+    none. ``dimensions``: its word for the length of a vector.
     """
 
     asks_usage: bool = True
@@ -68,6 +68,7 @@ class Dialect:
     seed: str = "seed"
     required_tool: str = "required"
     fixed_sampling: str = ""
+    untold: Collection[str] = ()
     health: str = ""
     tokenize: str = ""
     dimensions: str = "dimensions"
@@ -142,8 +143,14 @@ class OpenAICompatibleProvider(HTTPProvider, Embeds):
         return min(WHOLE_TIMES_IDLE * found.idle_seconds, found.total_seconds)
 
     def unsaid(self, model: str) -> frozenset[str]:
-        """Nothing, but for models that refuse sampling: the names are those of this form."""
-        return SAMPLING if self._has_fixed_sampling(model) else frozenset()
+        """What the server or the model refuses; the names are those of this form."""
+        refused = SAMPLING if self._has_fixed_sampling(model) else frozenset()
+        return refused.union(self.ways.untold)
+
+    def _told(self, openai_options: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: value for name, value in openai_options.items() if name not in self.ways.untold
+        }
 
     def _has_fixed_sampling(self, model: str) -> bool:
         return bool(self.ways.fixed_sampling and re.match(self.ways.fixed_sampling, model))
@@ -157,7 +164,7 @@ class OpenAICompatibleProvider(HTTPProvider, Embeds):
             "model": model,
             "messages": [self.message(message) for message in messages],
             "stream": options.streamed,
-            **options.openai_options,
+            **self._told(options.openai_options),
         }
         if options.streamed and self.ways.asks_usage:
             body["stream_options"] = {"include_usage": True}

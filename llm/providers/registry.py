@@ -81,7 +81,10 @@ BUILT_IN: tuple[Vendor, ...] = (
         "groq",
         _OPENAI_FORM,
         base_url="https://api.groq.com/openai/v1",
-        dialect={"max_tokens": "max_completion_tokens"},
+        dialect={
+            "max_tokens": "max_completion_tokens",
+            "untold": ("logit_bias", "verbosity"),
+        },
     ),
     Vendor(
         "together", "Together AI", "together", _OPENAI_FORM, base_url="https://api.together.ai/v1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from mistralai.client.models import ChatCompletionRequest
 
 from llm.providers.base import OPENAI_OPTIONS, PENALTIES, ChatMessage, ChatOptions, ToolCall
 from llm.providers.conversation import (
@@ -16,7 +17,7 @@ from llm.providers.conversation import (
     turns,
 )
 from llm.providers.errors import InvalidRequest, ProviderError
-from tests.llm.providers.golden import OLLAMA
+from tests.llm.providers.golden import MISTRAL, OLLAMA, OPENAI
 from tests.llm.providers.golden_bedrock import BEDROCK, MEDIA
 from tests.llm.providers.loopback import Loopback, Reply
 from tests.llm.providers.test_requests import TOOLS
@@ -122,6 +123,8 @@ async def test_a_choice_against_tools_leaves_them_out_where_there_is_no_word_for
     [
         ("openai_compatible", [], EVERYTHING),
         ("openai", [], EVERYTHING),
+        ("mistral", ["logit_bias", "verbosity"], {"reasoning_effort": "low", "verbosity": None}),
+        ("groq", ["logit_bias", "verbosity"], {"parallel_tool_calls": False, "logit_bias": None}),
         ("anthropic", ["temperature", "seed", *sorted(OPENAI_OPTIONS)], {}),
         ("bedrock", ["seed", *sorted(OPENAI_OPTIONS)], {}),
         ("gemini", sorted(OPENAI_OPTIONS - PENALTIES), {}),
@@ -146,7 +149,31 @@ async def test_an_adapter_says_what_it_leaves_out(
         penalties = [EVERYTHING[name] for name in PENALTIES]
         is_told = all(str(penalty) in str(request.json) for penalty in penalties)
         assert is_told == (not PENALTIES & set(left_out))
-        assert ("'seed': 7" in str(request.json)) == ("seed" not in left_out)
+        assert ("seed': 7" in str(request.json)) == ("seed" not in left_out)
+
+
+async def test_mistral_is_told_nothing_that_its_own_client_does_not_know(
+    loopback: Loopback,
+) -> None:
+    """It refuses requests with a field that it does not know."""
+    loopback.always(Reply([MISTRAL.stream]))
+    provider = loopback.provider("mistral")
+    await provider.chat(
+        said("{}"), tools=TOOLS, seed=7, top_p=0.5, max_tokens=9, openai_options=EVERYTHING
+    )
+    (request,) = loopback.requests
+    assert set(request.json) <= set(ChatCompletionRequest.model_fields)
+    assert request.json["frequency_penalty"] == EVERYTHING["frequency_penalty"]
+
+
+async def test_a_servers_dialect_may_leave_out_more(loopback: Loopback) -> None:
+    loopback.always(Reply([OPENAI.stream]))
+    provider = loopback.provider(
+        "openai_compatible", options={"dialect": {"untold": ["reasoning_effort"]}}
+    )
+    await provider.chat(said("{}"), openai_options=EVERYTHING)
+    assert "reasoning_effort" not in loopback.requests[0].json
+    assert provider.left_out(ChatOptions(openai_options=EVERYTHING)) == ["reasoning_effort"]
 
 
 def test_models_that_refuse_sampling_are_not_told_of_it(loopback: Loopback) -> None:

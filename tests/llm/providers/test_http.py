@@ -11,6 +11,7 @@ import time
 import zlib
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -97,6 +98,37 @@ async def test_the_providers_code_is_kept_but_never_its_words(loopback: Loopback
     assert caught.value.upstream_code == "unsupported_parameter"
     assert KEY not in str(caught.value)
     assert HELLO[0].content not in str(caught.value)
+
+
+def extra(*place: object) -> dict[str, Any]:
+    return {"detail": [{"loc": ["body", *place], "msg": "…", "input": KEY}]}
+
+
+@pytest.mark.parametrize(
+    ("body", "parameter"),
+    [
+        ({"error": {"message": "…", "param": "temperature"}}, "temperature"),
+        ({"error": {"message": "…", "param": "messages.[2].content"}}, "messages.[2].content"),
+        ({"error": {"message": "…", "param": "tools[0].function.name"}}, "tools[0].function.name"),
+        (extra("reasoning_effort"), "reasoning_effort"),
+        (extra("messages", 0, "user", "name"), "messages.0.user.name"),
+        ({"object": "error", "message": extra("store")}, "store"),
+        ({"error": {"message": "…", "param": f"messages of {KEY}"}}, ""),
+        ({"error": {"message": "…", "param": "max@example.org"}}, ""),
+        ({"error": {"message": "…", "param": ["temperature"]}}, ""),
+        ({"detail": [{"loc": "body"}]}, ""),
+        ({"detail": []}, ""),
+    ],
+)
+async def test_the_parameter_that_a_provider_names_is_told(
+    loopback: Loopback, body: object, parameter: str
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await ask(loopback, Reply.json(body, 422))
+    place = f", because of {parameter}" if parameter else ""
+    assert f"does not take this request{place}" in str(caught.value)
+    assert ("because of" in str(caught.value)) == bool(parameter)
+    assert KEY not in str(caught.value)
 
 
 async def test_a_code_that_is_not_a_code_is_dropped(loopback: Loopback) -> None:
