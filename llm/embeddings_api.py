@@ -17,6 +17,7 @@ from llm.events import name_screening
 from llm.openai_form import WrongRequest
 from llm.providers.embeddings import Embeddings, base64_of
 from llm.pump import Pump
+from llm.schemas import RECORD_HEADER
 from llm.screening_consent import consent_of
 from orgs.api_auth import DEFERRED_KEY_AUTH, caller_of_call
 
@@ -72,18 +73,7 @@ class EmbeddingsOut(Schema):
     auth=DEFERRED_KEY_AUTH,
     response=EmbeddingsOut,
     summary="Embeddings",
-    openapi_extra={
-        "responses": {
-            200: {
-                "headers": {
-                    "Lexcustis-Record": {
-                        "description": "The record of the request: log, id and leaf hash.",
-                        "schema": {"type": "string"},
-                    }
-                }
-            }
-        }
-    },
+    openapi_extra={"responses": {200: {"headers": RECORD_HEADER}}},
 )
 async def create_embeddings(request: HttpRequest, body: EmbeddingsIn) -> Any:
     """Vectors by a model that the organisation offers, recorded and screened like a chat.

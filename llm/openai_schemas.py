@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from ninja import Schema
 from pydantic import BaseModel, ConfigDict, Field
 
+from llm.schemas import ANSWER_HEADERS
+
 _ONE_LINE = r"^[^\x00-\x1f\x7f]+$"
 _ONE_WORD = r"^[a-z]{1,20}$"
 _TokenNumber = Annotated[str, Field(pattern=r"^[0-9]{1,8}$")]
@@ -98,17 +100,7 @@ class ModelList(Schema):
 
 COMPLETION: dict[str, Any] = {
     "description": "The completion, or with `stream` its chunks as server-sent events.",
-    "headers": {
-        "Lexcustis-Record": {
-            "description": "The record of the request: log, id and leaf hash.",
-            "schema": {"type": "string"},
-        },
-        "Lexcustis-Left-Out": {
-            "description": "Parameters of the request that the provider was not told, where "
-            "there are any: its form has no word for them, or the interface no use.",
-            "schema": {"type": "string"},
-        },
-    },
+    "headers": ANSWER_HEADERS,
     "content": {
         "application/json": {"schema": {"type": "object"}},
         "text/event-stream": {

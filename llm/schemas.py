@@ -198,16 +198,27 @@ class ConversationRead(Schema):
     messages: list[MessageOut]
 
 
+# What the headers of answers say, for every interface.
+RECORD_HEADER: dict[str, Any] = {
+    "Lexcustis-Record": {
+        "description": "The record of the request: log, id and leaf hash.",
+        "schema": {"type": "string"},
+    }
+}
+ANSWER_HEADERS: dict[str, Any] = {
+    **RECORD_HEADER,
+    "Lexcustis-Left-Out": {
+        "description": "Parameters of the request that the provider was not told, where there are "
+        "any: its form has no word for them, or the interface no use.",
+        "schema": {"type": "string"},
+    },
+}
+
 STREAM: dict[str, Any] = {
     "description": "The answer. With `stream` a sequence of server-sent events: `start`, then "
     "`text` for each piece, `error` where it breaks off, and at last `end`. Comments (`: ping`) "
     "keep the connection open. Closing it stops the answer; what came so far is kept.",
-    "headers": {
-        "Lexcustis-Record": {
-            "description": "The record of the request: log, id and leaf hash.",
-            "schema": {"type": "string"},
-        }
-    },
+    "headers": ANSWER_HEADERS,
     "content": {
         "text/event-stream": {
             "schema": {
