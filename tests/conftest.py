@@ -8,10 +8,12 @@ Each test works in fresh organisations, so tests do not meet.
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -38,8 +40,24 @@ if threading.current_thread() is threading.main_thread():
 _PROMISE = re.compile(r"\bP[1-9]\b")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that name a promise, they or their module: ``make prove`` runs them."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Modules meet each other's rows: what only works in one order fails when nobody expects it."""
+    parser.addoption("--modules", help="their order: 'backwards', or a number to shuffle them by")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put modules into the order asked for, and mark the tests that name a promise.
+
+    They or their module name it: ``make prove`` runs them.
+    """
+    if order := config.getoption("--modules"):
+        modules: dict[Path, list[pytest.Item]] = {}
+        for item in items:
+            modules.setdefault(item.path, []).append(item)
+        names = sorted(modules, reverse=order == "backwards")
+        if order != "backwards":
+            random.Random(int(order)).shuffle(names)
+        items[:] = [item for name in names for item in modules[name]]
     for item in items:
         function, module = getattr(item, "function", None), getattr(item, "module", None)
         words = [item.name.replace("_", " ").upper(), function and function.__doc__]
