@@ -24,6 +24,7 @@ from llm.openai_form import (
     unused_in,
 )
 from llm.openai_schemas import COMPLETION, CompletionIn, ModelList
+from llm.providers.base import ChatOptions
 from llm.screened import PROGRAM
 from llm.screening_consent import consent_of
 from llm.sieve import Consent
@@ -90,20 +91,21 @@ def prepare(
         given["model"],
         unused=unused_in(given),
     )
-    prompt = _prompt(given["messages"])
+    messages = given["messages"]
+    content = _content(messages, asked.options)
     try:
         decided = screened.decide(tenant, asked, consent=consent)
     except RecursionError as error:
-        raise WrongRequest("The tools or the schema are nested too deeply.", "tools") from error
+        raise _nested("tools") from error
     if decided.is_masked:
-        prompt = _prompt(as_sent(given["messages"], decided.asked.messages))
+        content = _content(as_sent(messages, decided.asked.messages), decided.asked.options)
     return Call(
         tenant,
         decided.asked,
         decided.route,
         decided.refusal,
         interface="openai",
-        content={} if decided.is_withheld else {"prompt": Text(prompt, "application/json")},
+        content={} if decided.is_withheld else content,
         streamed=bool(given.get("stream")),
         system_id=system_of_call(tenant),
         attributes=decided.attributes,
@@ -113,13 +115,32 @@ def prepare(
 _in_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def _prompt(messages: Any) -> bytes:
-    """The messages as they are recorded: all that the caller sent, as JSON."""
-    text = _in_json(messages)
+def _content(messages: Any, options: ChatOptions) -> dict[str, Text]:
+    """What is recorded of a request beside numbers: all that the caller sent, as JSON."""
+    further = {
+        "tools": options.tools or None,
+        "tool_choice": options.tool_choice,
+        "output_schema": options.output_schema,
+        "strict": options.strict,
+        "stop": options.stop or None,
+        **options.openai_options,
+    }
+    given = {name: value for name, value in further.items() if value is not None}
+    content = {"prompt": _written(messages, "messages")}
+    return content | {"options": _written(given, "tools")} if given else content
+
+
+def _written(value: Any, name: str) -> Text:
     try:
-        return text.encode()
+        return Text(_in_json(value).encode(), "application/json")
     except UnicodeEncodeError as error:
-        raise WrongRequest("The messages hold what is not Unicode.", "messages") from error
+        raise WrongRequest(f"The {name} hold what is not Unicode.", name) from error
+    except RecursionError as error:
+        raise _nested(name) from error
+
+
+def _nested(name: str) -> WrongRequest:
+    return WrongRequest(f"The {name} are nested too deeply.", name)
 
 
 def _models(tenant: Tenant) -> dict[str, dict[str, Any]]:

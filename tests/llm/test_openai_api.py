@@ -194,6 +194,51 @@ def test_an_earlier_call_that_was_cut_off_says_what_to_change(
     assert request.json["response_format"] == {"type": "json_object"}
 
 
+def test_the_tools_and_the_schema_that_were_sent_are_recorded(
+    client: openai.OpenAI, cast: Cast
+) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    client.chat.completions.create(
+        model="sim-large",
+        messages=HELLO,
+        tools=WEATHER,
+        tool_choice="auto",
+        stop=["END"],
+        parallel_tool_calls=False,
+        response_format={
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": schema, "strict": False},
+        },
+    )
+    recorded = read_content(cast.organisation.pk, only_inference(cast).pk, "options")
+    assert json.loads(recorded) == {
+        "tools": WEATHER,
+        "tool_choice": "auto",
+        "output_schema": schema,
+        "strict": False,
+        "stop": ["END"],
+        "parallel_tool_calls": False,
+    }
+
+
+@pytest.mark.parametrize("field", ["messages", "tools"])
+def test_what_is_not_unicode_is_refused(program: httpx2.Client, field: str) -> None:
+    half = "\\ud800"  # as JSON may write half a character
+    given = {
+        "messages": '[{"role": "user", "content": "%s"}]',
+        "tools": '[{"type": "function", "function": {"name": "%s"}}]',
+    }
+    words = {name: text % (half if name == field else "Hello") for name, text in given.items()}
+    fields = ", ".join(f'"{name}": {text}' for name, text in words.items())
+    refused = program.post(
+        "/v1/chat/completions",
+        content=f'{{"model": "sim-large", {fields}}}',
+        headers={"content-type": "application/json"},
+    )
+    assert refused.status_code == 400
+    assert refused.json()["error"]["message"] == f"The {field} hold what is not Unicode."
+
+
 def test_what_a_provider_is_not_told_stands_in_the_answer_and_in_the_log(
     client: openai.OpenAI, gateway: Gateway
 ) -> None:
