@@ -14,10 +14,11 @@ from audit.keeping import beat_hearts, make_partitions
 from audit.ledger import append, commit_blocking
 from audit.logs import current_log
 from audit.models import Log, Record
+from audit.sealing import seal_once
 from audit.verification import verify_and_keep, verify_log
 from tests.audit.test_writing import a_draft
 from tests.cast import Cast, make_cast
-from tests.sealing import seal
+from tests.sealing import seal, wait_for_running_transactions
 
 
 @contextmanager
@@ -211,12 +212,15 @@ def test_the_product_works_with_the_applications_and_the_sealers_rights(database
         make_partitions()
         beat_hearts()
         assert Record.objects.filter(pk=first.record_id).exists()
+    wait_for_running_transactions()
     with working_as("lexcustis_sealer"):
-        seal()
+        # Not seal(): to tell which other logs are damaged takes the right to read them.
+        while (report := seal_once()).busy or report.more:
+            pass
     with working_as("lexcustis_app"):
         assert current_log(cast.organisation.pk).signed_size > 0
-        report = verify_and_keep(cast.audrey)
-        assert report.valid, report.report
+        verified = verify_and_keep(cast.audrey)
+        assert verified.valid, verified.report
 
 
 def test_the_guard_names_weaknesses_and_refuses_outside_the_demo(
