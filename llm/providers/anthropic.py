@@ -78,26 +78,24 @@ class AnthropicProvider(HTTPProvider):
             headers["authorization"] = f"Bearer {configuration.key}"
         return headers
 
-    @property
-    def _samples(self) -> bool:
-        return str(self.configuration.options.get("version", VERSION)) < VERSION
-
     def unsaid(self, model: str) -> frozenset[str]:
         """Sampling too, in the versions that refuse it."""
-        return UNSAID if self._samples else UNSAID | SAMPLING
+        version = str(self.configuration.options.get("version", VERSION))
+        return UNSAID if version < VERSION else UNSAID | SAMPLING
 
     def stream_events(
         self, messages: Sequence[ChatMessage], options: ChatOptions
     ) -> AsyncGenerator[Event, None]:
         """The answer as events."""
         own = self.configuration.options
-        body = body_of(
-            messages,
-            options,
-            samples=self._samples,
-            max_tokens=int(own.get("max_tokens", DEFAULT_MAX_TOKENS)),
-        )
-        body = {**own.get("body", {}), **body, "model": options.model or self.provider_model}
+        model = options.model or self.provider_model
+        told = options.without(self.unsaid(model))
+        most = int(own.get("max_tokens", DEFAULT_MAX_TOKENS))
+        body = {
+            **own.get("body", {}),
+            **body_of(messages, told, max_tokens=most),
+            "model": model,
+        }
         if own.get("inference_geo"):
             body["inference_geo"] = own["inference_geo"]
         return stream_messages(self.upstream, "/messages", body, {})
@@ -120,7 +118,7 @@ class AnthropicProvider(HTTPProvider):
 
     async def count_tokens(self, messages: Sequence[ChatMessage]) -> int:
         """What the vendor counts."""
-        body = body_of(messages, ChatOptions(None), samples=False, max_tokens=1)
+        body = body_of(messages, ChatOptions(None), max_tokens=1)
         body = {name: body[name] for name in ("system", "messages") if name in body}
         body["model"] = self.provider_model
         counted = await self.upstream.json("POST", "/messages/count_tokens", body, seconds=20)
@@ -148,12 +146,11 @@ async def stream_messages(
 
 
 def body_of(
-    messages: Sequence[ChatMessage], options: ChatOptions, *, samples: bool, max_tokens: int
+    messages: Sequence[ChatMessage], options: ChatOptions, *, max_tokens: int
 ) -> dict[str, Any]:
     """A request in the Messages form, without the model.
 
-    *samples*: whether sampling parameters are taken. *max_tokens* is the default; the form
-    requires one.
+    *max_tokens* is the default; the form requires one.
     """
     body: dict[str, Any] = {
         **{name: value for name, value in options.extra.items() if name not in ("model", "stream")},
@@ -165,9 +162,9 @@ def body_of(
     }
     if system := system_texts(messages):
         body["system"] = "\n\n".join(system)
-    if samples and options.temperature is not None:
+    if options.temperature is not None:
         body["temperature"] = min(options.temperature, 1.0)
-    if samples and options.top_p is not None:
+    if options.top_p is not None:
         body["top_p"] = options.top_p
     if options.stop:
         body["stop_sequences"] = list(options.stop)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import abc
 import enum
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 # Silence after which a provider without a setting of its own has failed.
@@ -284,17 +284,33 @@ class ChatOptions:
     @property
     def given(self) -> list[str]:
         """What is asked for, by the names that OpenAI's form has."""
-        named = {
-            "temperature": self.temperature,
-            "max_tokens": self.max_tokens,
-            "top_p": self.top_p,
-            "stop": self.stop or None,
-            "seed": self.seed,
-            "tools": self.tools or None,
-            "tool_choice": self.tool_choice,
-            "response_format": self.output_schema,
+        named = [name for name, own in _NAMES.items() if getattr(self, own) not in (None, ())]
+        return [*named, *self.openai_options]
+
+    def without(self, names: Collection[str]) -> ChatOptions:
+        """The same but for what has one of *names* in OpenAI's form."""
+        if not names:
+            return self
+        further = {name: it for name, it in self.openai_options.items() if name not in names}
+        empty: dict[str, Any] = {
+            own: () if isinstance(getattr(self, own), tuple) else None
+            for name, own in _NAMES.items()
+            if name in names
         }
-        return [*(name for name, value in named.items() if value is not None), *self.openai_options]
+        return replace(self, openai_options=further, **empty)
+
+
+# Options by their names in OpenAI's form: the fields that hold them.
+_NAMES: Final = {
+    "temperature": "temperature",
+    "max_tokens": "max_tokens",
+    "top_p": "top_p",
+    "stop": "stop",
+    "seed": "seed",
+    "tools": "tools",
+    "tool_choice": "tool_choice",
+    "response_format": "output_schema",
+}
 
 
 class BaseLLMProvider(abc.ABC):

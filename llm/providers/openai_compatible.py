@@ -144,33 +144,26 @@ class OpenAICompatibleProvider(HTTPProvider, Embeds):
 
     def unsaid(self, model: str) -> frozenset[str]:
         """What the server or the model refuses; the names are those of this form."""
-        refused = SAMPLING if self._has_fixed_sampling(model) else frozenset()
+        pattern = self.ways.fixed_sampling
+        refused = SAMPLING if pattern and re.match(pattern, model) else frozenset()
         return refused.union(self.ways.untold)
-
-    def _told(self, openai_options: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            name: value for name, value in openai_options.items() if name not in self.ways.untold
-        }
-
-    def _has_fixed_sampling(self, model: str) -> bool:
-        return bool(self.ways.fixed_sampling and re.match(self.ways.fixed_sampling, model))
 
     def body(self, messages: Sequence[ChatMessage], options: ChatOptions) -> dict[str, Any]:
         """The request, in the server's words."""
         model = options.model or self.provider_model
+        options = options.without(self.unsaid(model))
         body: dict[str, Any] = {
             **self.configuration.options.get("body", {}),
             **{name: value for name, value in options.extra.items() if name not in _RESERVED},
             "model": model,
             "messages": [self.message(message) for message in messages],
             "stream": options.streamed,
-            **self._told(options.openai_options),
+            **options.openai_options,
         }
         if options.streamed and self.ways.asks_usage:
             body["stream_options"] = {"include_usage": True}
-        if not self._has_fixed_sampling(model):
-            _put(body, "temperature", options.temperature)
-            _put(body, "top_p", options.top_p)
+        _put(body, "temperature", options.temperature)
+        _put(body, "top_p", options.top_p)
         _put(body, self.ways.max_tokens, options.max_tokens)
         _put(body, "stop", list(options.stop) or None)
         _put(body, self.ways.seed, options.seed)

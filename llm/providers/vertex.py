@@ -85,9 +85,7 @@ class VertexProvider(GeminiForm):
     ) -> AsyncGenerator[Event, None]:
         body = {
             **self.configuration.options.get("body", {}),
-            **anthropic.body_of(
-                messages, options, samples=True, max_tokens=anthropic.DEFAULT_MAX_TOKENS
-            ),
+            **anthropic.body_of(messages, options, max_tokens=anthropic.DEFAULT_MAX_TOKENS),
             "anthropic_version": CLAUDE_VERSION,
         }
         path = f"{self.model_path(model)}:streamRawPredict"
@@ -102,7 +100,7 @@ class VertexProvider(GeminiForm):
         """What the vendor counts."""
         if not self.provider_model.startswith("claude"):
             return await super().count_tokens(messages)
-        body = anthropic.body_of(messages, ChatOptions(None), samples=False, max_tokens=1)
+        body = anthropic.body_of(messages, ChatOptions(None), max_tokens=1)
         body = {name: body[name] for name in ("system", "messages") if name in body}
         path = self.model_path("claude").replace("/models/claude", "/models/count-tokens")
         counted = await self.upstream.json(

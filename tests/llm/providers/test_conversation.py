@@ -168,12 +168,22 @@ async def test_mistral_is_told_nothing_that_its_own_client_does_not_know(
 
 async def test_a_servers_dialect_may_leave_out_more(loopback: Loopback) -> None:
     loopback.always(Reply([OPENAI.stream]))
-    provider = loopback.provider(
-        "openai_compatible", options={"dialect": {"untold": ["reasoning_effort"]}}
-    )
-    await provider.chat(said("{}"), openai_options=EVERYTHING)
-    assert "reasoning_effort" not in loopback.requests[0].json
+    untold = ["reasoning_effort", "seed", "stop", "tools", "response_format"]
+    provider = loopback.provider("openai_compatible", options={"dialect": {"untold": untold}})
+    options: dict[str, Any] = {
+        "seed": 7,
+        "stop": ("END",),
+        "tools": TOOLS,
+        "output_schema": {"type": "object"},
+        "openai_options": EVERYTHING,
+    }
+    await provider.chat(said("{}"), **options)
+    sent = loopback.requests[0].json
+    assert "reasoning_effort" not in sent
+    assert not set(untold) & set(sent)
+    assert sent["verbosity"] == EVERYTHING["verbosity"]
     assert provider.left_out(ChatOptions(openai_options=EVERYTHING)) == ["reasoning_effort"]
+    assert sorted(provider.left_out(ChatOptions(**options))) == sorted(untold)
 
 
 def test_models_that_refuse_sampling_are_not_told_of_it(loopback: Loopback) -> None:
